@@ -1,0 +1,125 @@
+//! Identifiers, parsed once at the edge; past it an id is known to be safe in a path and in a filter.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// An identifier that does not follow the rule of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} must be {rule}")]
+pub struct InvalidId {
+    /// The kind of identifier, as the API names it: `trace_id`, `run_id`, …
+    pub kind: &'static str,
+    /// The rule that the text broke, as the end of a sentence that begins "must be".
+    pub rule: &'static str,
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal, $allowed:expr, $rule:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The identifier as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let allowed: fn(char) -> bool = $allowed;
+                if text.is_empty() || text.len() > $max || !text.chars().all(allowed) {
+                    return Err(InvalidId { kind: $kind, rule: $rule });
+                }
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                text.parse()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+    };
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
+}
+
+id!(
+    /// A trace: `tr-` and 32 hex digits since MLflow 2.14; other servers use bare hex.
+    TraceId,
+    "trace_id",
+    64,
+    is_word,
+    "1 to 64 letters, digits, '-' or '_' (such as tr-6513270e269e0d37f2a74de452e6b438)"
+);
+
+id!(
+    /// A run: 32 hex digits on MLflow.
+    RunId,
+    "run_id",
+    64,
+    is_word,
+    "1 to 64 letters, digits, '-' or '_' (such as 0369c1902ac742509073ee058e6c6756)"
+);
+
+id!(
+    /// An experiment. Always a number: MLflow answers 500 to a search with any other text.
+    ExperimentId,
+    "experiment_id",
+    20,
+    |c| c.is_ascii_digit(),
+    "1 to 20 digits (such as 1)"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn accepts_the_ids_mlflow_makes() {
+        assert!("tr-6513270e269e0d37f2a74de452e6b438".parse::<TraceId>().is_ok());
+        assert!("0369c1902ac742509073ee058e6c6756".parse::<RunId>().is_ok());
+        assert!("864510938212345678".parse::<ExperimentId>().is_ok());
+    }
+
+    #[test]
+    fn names_the_rule_that_was_broken() {
+        let error = "abc".parse::<ExperimentId>().unwrap_err();
+        assert_eq!(error.to_string(), "experiment_id must be 1 to 20 digits (such as 1)");
+    }
+
+    proptest! {
+        #[test]
+        fn an_accepted_id_is_safe_in_a_path_and_in_a_filter(text in ".{0,80}") {
+            if let Ok(id) = text.parse::<RunId>() {
+                prop_assert!(!id.as_str().contains(['/', '\'', '"', '%', '.', ' ', '\\', '\n']));
+                prop_assert_eq!(id.as_str(), text);
+            }
+        }
+    }
+}
