@@ -1,0 +1,7 @@
+//! One file per family of calls; each adds methods to [`crate::MlflowClient`].
+
+pub(crate) mod experiments;
+pub(crate) mod runs;
+pub(crate) mod spans;
+pub(crate) mod traces;
+pub(crate) mod users;

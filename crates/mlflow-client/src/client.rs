@@ -1,0 +1,84 @@
+//! The client itself: what every family of calls in `api/` hangs on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+
+use crate::auth::{ConfigError, TrackingServer};
+use crate::capabilities::{Capabilities, Flavor};
+use crate::config::ClientConfig;
+use crate::error::ClientError;
+use crate::transport::{Call, Transport};
+
+/// `GET /version` may take this long; a server without an answer counts as a new one.
+const VERSION_LIMIT: Duration = Duration::from_secs(3);
+
+/// A client of one MLflow server or Databricks workspace. Clones are cheap and share everything.
+#[derive(Debug, Clone)]
+pub struct MlflowClient(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    server: TrackingServer,
+    transport: Transport,
+    capabilities: OnceCell<Arc<Capabilities>>,
+}
+
+impl MlflowClient {
+    /// Makes a client; sends nothing yet.
+    ///
+    /// # Errors
+    /// When credentials cannot stand in a header or TLS cannot be set up.
+    pub fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
+        let transport = Transport::new(config)?;
+        let server = config.server.clone();
+        Ok(Self(Arc::new(Inner { server, transport, capabilities: OnceCell::new() })))
+    }
+
+    /// The server this client talks to.
+    pub fn server(&self) -> &TrackingServer {
+        &self.0.server
+    }
+
+    /// What the server is and can do; asked on first use and kept once the server answered.
+    pub async fn capabilities(&self) -> Arc<Capabilities> {
+        let flavor = self.0.server.flavor;
+        let learned = self.0.capabilities.get_or_try_init(|| async {
+            let version = match flavor {
+                Flavor::Databricks => None,
+                Flavor::OpenSource => self.version().await?,
+            };
+            let client = self.clone();
+            tokio::spawn(async move { client.connection_reuse().await });
+            Ok::<_, ClientError>(Arc::new(Capabilities::new(flavor, version)))
+        });
+        match learned.await {
+            Ok(capabilities) => Arc::clone(capabilities),
+            Err(_) => Arc::new(Capabilities::new(flavor, None)),
+        }
+    }
+
+    /// The version an open-source server tells; `None` when it has no such route.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn version(&self) -> Result<Option<String>, ClientError> {
+        let call = Call::get("version", "/version");
+        match self.transport().short_text(&call, 256, VERSION_LIMIT).await {
+            Ok(text) => Ok(Some(text.trim().to_owned())),
+            Err(error) if error.is_transient() => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Whether connections are used again; measures first if that is not decided.
+    /// `None` when the server did not answer.
+    pub async fn connection_reuse(&self) -> Option<bool> {
+        self.transport().connection_reuse().await
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.0.transport
+    }
+}

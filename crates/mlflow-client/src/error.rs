@@ -1,0 +1,196 @@
+//! What can go wrong between us and the server, by meaning.
+
+use std::time::Duration;
+
+use crate::auth::ConfigError;
+
+/// A failed call. No variant holds a credential or a signed URL.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The server does not know the thing asked for.
+    #[error("{operation}: not found: {message}")]
+    NotFound {
+        /// The call.
+        operation: &'static str,
+        /// The server's words.
+        message: String,
+    },
+    /// The server knows the trace but has no spans of it.
+    #[error("{operation}: the trace has no stored spans: {message}")]
+    SpansNotFound {
+        /// The call.
+        operation: &'static str,
+        /// The server's words.
+        message: String,
+    },
+    /// The server refused the request as wrong (a filter it cannot read, for example).
+    #[error("{operation}: rejected with {status} {code}: {message}")]
+    Rejected {
+        /// The call.
+        operation: &'static str,
+        /// The HTTP status, 4xx or 3xx.
+        status: u16,
+        /// MLflow's error code, or an empty text.
+        code: String,
+        /// The server's words.
+        message: String,
+    },
+    /// The server does not accept our credentials.
+    #[error("{operation}: the server does not accept the credentials")]
+    Unauthorized {
+        /// The call.
+        operation: &'static str,
+    },
+    /// Our credentials do not allow the call.
+    #[error("{operation}: the credentials do not allow it: {message}")]
+    Forbidden {
+        /// The call.
+        operation: &'static str,
+        /// The server's words.
+        message: String,
+    },
+    /// The server asks us to slow down.
+    #[error("{operation}: the server asks to slow down")]
+    RateLimited {
+        /// The call.
+        operation: &'static str,
+        /// How long to wait, if the server said.
+        retry_after: Option<Duration>,
+    },
+    /// The server failed.
+    #[error("{operation}: the server failed with {status} {code}: {message}")]
+    Failed {
+        /// The call.
+        operation: &'static str,
+        /// The HTTP status, 5xx.
+        status: u16,
+        /// MLflow's error code, or an empty text.
+        code: String,
+        /// The server's words; may hold internals such as SQL, so for the log only.
+        message: String,
+    },
+    /// The server says it is not available now.
+    #[error("{operation}: the server is unavailable ({status})")]
+    Unavailable {
+        /// The call.
+        operation: &'static str,
+        /// 502, 503 or 504.
+        status: u16,
+        /// How long to wait, if the server said.
+        retry_after: Option<Duration>,
+    },
+    /// No answer: no connection, or the connection broke.
+    #[error("{operation}: {source}")]
+    Unreachable {
+        /// The call.
+        operation: &'static str,
+        /// What the HTTP library says, its URL removed.
+        source: TransportError,
+    },
+    /// No answer in time.
+    #[error("{operation}: no answer within {limit:?} ({phase})")]
+    Timeout {
+        /// The call.
+        operation: &'static str,
+        /// What was waited for.
+        phase: &'static str,
+        /// The limit that was reached.
+        limit: Duration,
+    },
+    /// All connections were busy for too long.
+    #[error("{operation}: no free connection within {limit:?}")]
+    PoolExhausted {
+        /// The call.
+        operation: &'static str,
+        /// The limit that was reached.
+        limit: Duration,
+    },
+    /// The answer is not what the API promises.
+    #[error("{operation}: unreadable answer: {reason}")]
+    Malformed {
+        /// The call.
+        operation: &'static str,
+        /// What is wrong with it; never a part of the answer.
+        reason: String,
+    },
+    /// The answer is larger than we read whole.
+    #[error("{operation}: the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// The call.
+        operation: &'static str,
+        /// The limit that was reached.
+        limit: usize,
+    },
+    /// This server has no such route: an older MLflow, or Databricks.
+    #[error("{operation}: this server has no such route")]
+    RouteAbsent {
+        /// The call.
+        operation: &'static str,
+    },
+    /// The credentials could not be obtained or used.
+    #[error(transparent)]
+    Credentials(#[from] ConfigError),
+}
+
+/// A failure of the HTTP library, its URL removed and its whole cause chain in one line.
+#[derive(Debug)]
+pub struct TransportError(reqwest::Error);
+
+impl TransportError {
+    pub(crate) fn new(error: reqwest::Error) -> Self {
+        Self(error.without_url())
+    }
+}
+
+impl std::fmt::Display for TransportError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = std::error::Error::source(&self.0);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for TransportError {}
+
+impl ClientError {
+    /// Sorts a failure of the HTTP library.
+    pub(crate) fn from_reqwest(operation: &'static str, error: reqwest::Error, read_limit: Duration) -> Self {
+        if error.is_timeout() && !error.is_connect() {
+            return Self::Timeout { operation, phase: "silence", limit: read_limit };
+        }
+        Self::Unreachable { operation, source: TransportError::new(error) }
+    }
+
+    /// Whether the same call may succeed later without anyone changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::RateLimited { .. }
+            | Self::Failed { .. }
+            | Self::Unavailable { .. }
+            | Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::PoolExhausted { .. } => true,
+            Self::NotFound { .. }
+            | Self::SpansNotFound { .. }
+            | Self::Rejected { .. }
+            | Self::Unauthorized { .. }
+            | Self::Forbidden { .. }
+            | Self::Malformed { .. }
+            | Self::TooLarge { .. }
+            | Self::RouteAbsent { .. }
+            | Self::Credentials(_) => false,
+        }
+    }
+
+    /// How long the server asks to wait before another try.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after, .. } | Self::Unavailable { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}

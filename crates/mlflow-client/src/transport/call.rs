@@ -1,0 +1,62 @@
+//! One request as data.
+
+use bytes::Bytes;
+use reqwest::Method;
+use serde::Serialize;
+
+use crate::error::ClientError;
+
+/// One request as data, so that it can be sent again.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// A stable name for errors, logs and metrics.
+    pub(crate) operation: &'static str,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) query: Vec<(&'static str, String)>,
+    pub(crate) body: Option<Bytes>,
+    /// Whether the call may be sent again without knowing whether the first arrived. Declared by each call:
+    /// several of MLflow's reads are POST, so the method says nothing.
+    pub(crate) is_idempotent: bool,
+}
+
+impl Call {
+    /// A GET, which is idempotent.
+    pub(crate) fn get(operation: &'static str, path: impl Into<String>) -> Self {
+        Self {
+            operation,
+            method: Method::GET,
+            path: path.into(),
+            query: Vec::new(),
+            body: None,
+            is_idempotent: true,
+        }
+    }
+
+    /// A read that MLflow spells as POST.
+    pub(crate) fn read_by_post(
+        operation: &'static str,
+        path: impl Into<String>,
+        body: &impl Serialize,
+    ) -> Result<Self, ClientError> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| ClientError::Malformed { operation, reason: error.to_string() })?;
+        Ok(Self { method: Method::POST, body: Some(body.into()), ..Self::get(operation, path) })
+    }
+
+    pub(crate) fn query(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((key, value.into()));
+        self
+    }
+
+    /// The answer is not the JSON it should be; says where, never what.
+    pub(crate) fn malformed(&self, error: &serde_json::Error) -> ClientError {
+        let kind = match error.classify() {
+            serde_json::error::Category::Eof => "JSON that ends too early",
+            serde_json::error::Category::Data => "JSON of another shape",
+            _ => "not JSON",
+        };
+        let reason = format!("{kind} (line {}, column {})", error.line(), error.column());
+        ClientError::Malformed { operation: self.operation, reason }
+    }
+}

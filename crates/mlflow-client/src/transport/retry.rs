@@ -1,0 +1,137 @@
+//! When a failed call is tried again: never more often than the shared budget allows.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use crate::capabilities::Flavor;
+use crate::config::RetryPolicy;
+use crate::error::ClientError;
+
+/// The budget is kept in thousandths of a retry.
+const MILLI: i64 = 1000;
+/// A server may ask for a pause up to this; a longer one is passed on to our caller instead.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(20);
+
+/// The policy and the budget all calls share.
+#[derive(Debug)]
+pub(super) struct Retries {
+    policy: RetryPolicy,
+    budget: AtomicI64,
+}
+
+impl Retries {
+    pub(super) fn new(policy: RetryPolicy) -> Self {
+        Self { budget: AtomicI64::new(i64::from(policy.budget_cap) * MILLI), policy }
+    }
+
+    /// Counts a call in and returns its own account of tries.
+    pub(super) fn begin(&self, is_idempotent: bool, flavor: Flavor) -> CallRetries<'_> {
+        #[expect(clippy::cast_possible_truncation, reason = "a small positive number")]
+        let deposit = (self.policy.budget_per_call.clamp(0.0, 1.0) * 1000.0) as i64;
+        let cap = i64::from(self.policy.budget_cap) * MILLI;
+        let add = |left: i64| Some((left + deposit).min(cap));
+        // The closure never says None, so the update never fails.
+        let _ = self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        CallRetries { shared: self, done: 0, flavor, is_idempotent }
+    }
+
+    fn withdraw(&self) -> bool {
+        let take = |left: i64| (left >= MILLI).then_some(left - MILLI);
+        self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+    }
+}
+
+/// One call's tries.
+#[derive(Debug)]
+pub(super) struct CallRetries<'a> {
+    shared: &'a Retries,
+    done: u32,
+    flavor: Flavor,
+    is_idempotent: bool,
+}
+
+impl CallRetries<'_> {
+    /// How long to wait before the next try; `None` when there is none.
+    pub(super) fn pause_before_next(&mut self, error: &ClientError) -> Option<Duration> {
+        let policy = &self.shared.policy;
+        if !self.is_idempotent || self.done >= policy.max_retries || !is_retried(error, self.flavor) {
+            return None;
+        }
+        let asked = error.retry_after().unwrap_or_default();
+        if asked > LONGEST_RETRY_AFTER || !self.shared.withdraw() {
+            return None;
+        }
+        let mean = policy.first_pause.saturating_mul(1 << self.done.min(16)).min(policy.max_pause);
+        self.done += 1;
+        Some(mean.mul_f64(rand::random_range(0.5..1.5)).max(asked))
+    }
+}
+
+/// `Timeout` and `PoolExhausted` are not retried: both mean that the server is behind already. A 500 of open-source
+/// MLflow is a bug that answers the same again; on Databricks it may pass.
+fn is_retried(error: &ClientError, flavor: Flavor) -> bool {
+    match error {
+        ClientError::RateLimited { .. } | ClientError::Unavailable { .. } | ClientError::Unreachable { .. } => true,
+        ClientError::Failed { status: 500, .. } => flavor == Flavor::Databricks,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn unavailable(retry_after: Option<Duration>) -> ClientError {
+        ClientError::Unavailable { operation: "op", status: 503, retry_after }
+    }
+
+    fn retries() -> Retries {
+        Retries::new(RetryPolicy::default())
+    }
+
+    #[test]
+    fn pauses_grow_and_a_retry_after_is_honoured() {
+        let shared = retries();
+        let mut call = shared.begin(true, Flavor::OpenSource);
+        let first = call.pause_before_next(&unavailable(None)).unwrap();
+        assert!((50..150).contains(&first.as_millis()), "{first:?}");
+        let asked = Duration::from_secs(7);
+        assert_eq!(call.pause_before_next(&unavailable(Some(asked))), Some(asked));
+        let third = call.pause_before_next(&unavailable(None)).unwrap();
+        assert!((200..600).contains(&third.as_millis()), "{third:?}");
+        assert_eq!(call.pause_before_next(&unavailable(None)), None);
+    }
+
+    #[test]
+    fn what_will_not_pass_is_not_tried_again() {
+        let shared = retries();
+        let mut call = shared.begin(true, Flavor::OpenSource);
+        let long = Some(Duration::from_secs(600));
+        assert_eq!(call.pause_before_next(&unavailable(long)), None);
+        assert_eq!(call.pause_before_next(&ClientError::Unauthorized { operation: "op" }), None);
+        let failed =
+            ClientError::Failed { operation: "op", status: 500, code: String::new(), message: String::new() };
+        assert_eq!(call.pause_before_next(&failed), None);
+        let mut call = shared.begin(true, Flavor::Databricks);
+        assert!(call.pause_before_next(&failed).is_some());
+        let mut write = shared.begin(false, Flavor::OpenSource);
+        assert_eq!(write.pause_before_next(&unavailable(None)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_sick_server_never_sees_its_load_doubled(calls in 20_usize..400) {
+            let shared = retries();
+            let mut retried = 0;
+            for _ in 0..calls {
+                let mut call = shared.begin(true, Flavor::OpenSource);
+                while call.pause_before_next(&unavailable(None)).is_some() {
+                    retried += 1;
+                }
+            }
+            prop_assert!(retried < calls, "{retried} retries on {calls} calls");
+            prop_assert!(retried <= 10 + calls / 5);
+        }
+    }
+}
