@@ -1,0 +1,174 @@
+//! The one place that builds a cache key.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use domain::{ExperimentId, RunId, TraceId};
+use mlflow_client::{SearchRuns, SearchTraces};
+
+use crate::records::{Document, UserDocument};
+use crate::spans::SpanSet;
+use crate::traces::{InfoEntry, InfoList, SearchPage};
+
+/// Whose view of the data an entry is: the identity that the upstream calls are made with.
+///
+/// Two requests may share an entry, or a call under way, only when the upstream would see the same identity. What a
+/// user may see of it is decided above the cache, on every request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Scope(Arc<str>);
+
+impl Scope {
+    /// The scope of an upstream identity, named by a text that tells it from all others and is no secret.
+    pub fn new(identity: &str) -> Self {
+        Self(identity.into())
+    }
+}
+
+/// What an entry is about. One variant per kind of answer, each with all that the answer depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Subject {
+    Info(TraceId),
+    Infos(Arc<[TraceId]>),
+    Spans(TraceId),
+    SpanSummaries(TraceId),
+    Search(Arc<SearchTraces>),
+    Experiment(ExperimentId),
+    Run(RunId),
+    SearchRuns(Arc<SearchRuns>),
+    CurrentUser,
+}
+
+/// A cache key, the type of its value forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct RawKey {
+    scope: Scope,
+    subject: Subject,
+}
+
+/// A cache key for values of type `V`.
+#[derive(Debug)]
+pub(crate) struct Key<V> {
+    pub(super) raw: RawKey,
+    value: PhantomData<fn() -> V>,
+}
+
+impl<V> Key<V> {
+    /// The key, the type of its value forgotten.
+    pub(crate) fn raw(&self) -> &RawKey {
+        &self.raw
+    }
+}
+
+impl<V> Clone for Key<V> {
+    fn clone(&self) -> Self {
+        Self {
+            raw: self.raw.clone(),
+            value: PhantomData,
+        }
+    }
+}
+
+/// Builds the keys of one scope.
+#[derive(Debug, Clone)]
+pub(crate) struct Keys(Scope);
+
+impl Keys {
+    pub(crate) fn of(scope: Scope) -> Self {
+        Self(scope)
+    }
+
+    fn key<V>(&self, subject: Subject) -> Key<V> {
+        Key {
+            raw: RawKey {
+                scope: self.0.clone(),
+                subject,
+            },
+            value: PhantomData,
+        }
+    }
+
+    pub(crate) fn info(&self, id: &TraceId) -> Key<Arc<InfoEntry>> {
+        self.key(Subject::Info(id.clone()))
+    }
+
+    /// A call under way for many infos; only its parts are cached, each under its own key.
+    pub(crate) fn infos(&self, ids: Arc<[TraceId]>) -> Key<Arc<InfoList>> {
+        self.key(Subject::Infos(ids))
+    }
+
+    pub(crate) fn spans(&self, id: &TraceId) -> Key<Arc<SpanSet>> {
+        self.key(Subject::Spans(id.clone()))
+    }
+
+    pub(crate) fn span_summaries(&self, id: &TraceId) -> Key<Arc<SpanSet>> {
+        self.key(Subject::SpanSummaries(id.clone()))
+    }
+
+    pub(crate) fn search(&self, search: SearchTraces) -> Key<Arc<SearchPage>> {
+        self.key(Subject::Search(Arc::new(search)))
+    }
+
+    pub(crate) fn experiment(&self, id: &ExperimentId) -> Key<Arc<Document>> {
+        self.key(Subject::Experiment(id.clone()))
+    }
+
+    pub(crate) fn run(&self, id: &RunId) -> Key<Arc<Document>> {
+        self.key(Subject::Run(id.clone()))
+    }
+
+    pub(crate) fn search_runs(&self, search: SearchRuns) -> Key<Arc<Document>> {
+        self.key(Subject::SearchRuns(Arc::new(search)))
+    }
+
+    pub(crate) fn current_user(&self) -> Key<Arc<UserDocument>> {
+        self.key(Subject::CurrentUser)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn search() -> impl Strategy<Value = SearchTraces> {
+        let text = "[a-c]{0,2}";
+        (
+            proptest::collection::vec("[0-9]{1,2}".prop_map(|id| id.parse().unwrap()), 0..3),
+            proptest::option::of(text),
+            1_u32..4,
+            proptest::collection::vec(text, 0..3),
+            proptest::option::of(text),
+        )
+            .prop_map(
+                |(experiment_ids, filter, max_results, order_by, page_token)| SearchTraces {
+                    experiment_ids,
+                    filter,
+                    max_results,
+                    order_by,
+                    page_token,
+                },
+            )
+    }
+
+    proptest! {
+        #[test]
+        fn two_scopes_never_share_a_key(a in "[a-b]{0,3}", b in "[a-b]{0,3}", search in search()) {
+            let [first, second] = [&a, &b].map(|scope| Keys::of(Scope::new(scope)).search(search.clone()).raw);
+            prop_assert_eq!(first == second, a == b);
+        }
+
+        #[test]
+        fn two_searches_share_a_key_only_when_they_are_equal(a in search(), b in search()) {
+            let keys = Keys::of(Scope::new("s"));
+            prop_assert_eq!(keys.search(a.clone()).raw == keys.search(b.clone()).raw, a == b);
+        }
+
+        #[test]
+        fn kinds_of_answers_about_one_trace_do_not_collide(id in "[a-z]{1,8}") {
+            let (keys, id) = (Keys::of(Scope::new("s")), id.parse().unwrap());
+            let all = [keys.info(&id).raw, keys.spans(&id).raw, keys.span_summaries(&id).raw, keys.infos([id].into()).raw];
+            let distinct: std::collections::HashSet<_> = all.iter().collect();
+            prop_assert_eq!(distinct.len(), all.len());
+        }
+    }
+}

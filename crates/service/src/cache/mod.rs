@@ -1,0 +1,278 @@
+//! One cache for all answers: bounded by weight, every entry with its own time, equal loads shared.
+//!
+//! moka keeps the entries (concurrent, evicts the least useful first, never above the bound for long); the calls
+//! under way are in [`crate::coalesce`].
+
+mod key;
+mod policy;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use moka::Expiry;
+
+pub use key::Scope;
+pub(crate) use key::{Key, Keys, RawKey};
+pub use policy::CachePolicy;
+pub(crate) use policy::Completeness;
+
+use crate::answer::CacheStatus;
+use crate::coalesce::{Flights, Role};
+use crate::error::ServiceError;
+use crate::records::{Document, UserDocument};
+use crate::spans::SpanSet;
+use crate::traces::{InfoEntry, InfoList, SearchPage};
+
+/// Bookkeeping of moka and ours per entry, in bytes; measured as resident growth over 100,000 tiny entries.
+const ENTRY_OVERHEAD: usize = 400;
+
+/// How a request wants its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// From the cache where it is fresh.
+    Cached,
+    /// From the upstream, past the cache (`Cache-Control: no-cache`); the cache learns the answer.
+    Bypass,
+}
+
+/// A value that can be kept: cheap to clone, its weight known.
+pub(crate) trait Cacheable: Clone + Send + Sync + 'static {
+    /// Bytes on the heap.
+    fn weight(&self) -> usize;
+    fn into_kept(self) -> Kept;
+    fn from_kept(kept: Kept) -> Option<Self>;
+}
+
+macro_rules! kept {
+    ($($variant:ident($type:ty)),* $(,)?) => {
+        /// A value in the cache.
+        #[derive(Debug, Clone)]
+        pub(crate) enum Kept { $($variant($type)),* }
+
+        $(impl Cacheable for $type {
+            fn weight(&self) -> usize {
+                self.as_ref().weight()
+            }
+
+            fn into_kept(self) -> Kept {
+                Kept::$variant(self)
+            }
+
+            fn from_kept(kept: Kept) -> Option<Self> {
+                match kept {
+                    Kept::$variant(value) => Some(value),
+                    _ => None,
+                }
+            }
+        })*
+    };
+}
+
+kept! {
+    Info(Arc<InfoEntry>),
+    Infos(Arc<InfoList>),
+    Spans(Arc<SpanSet>),
+    Page(Arc<SearchPage>),
+    Document(Arc<Document>),
+    User(Arc<UserDocument>),
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    value: Kept,
+    weight: u32,
+    /// When the upstream was asked: the answer is at least as new as this.
+    asked_at: Instant,
+    fresh_for: Duration,
+    kept_for: Duration,
+}
+
+impl Entry {
+    fn age(&self) -> Duration {
+        self.asked_at.elapsed()
+    }
+}
+
+/// A loaded value and how long it stays fresh.
+#[derive(Debug, Clone)]
+pub(crate) struct Fresh<V> {
+    pub(crate) value: V,
+    pub(crate) fresh_for: Duration,
+}
+
+/// A value and how it was come by.
+#[derive(Debug, Clone)]
+pub(crate) struct Served<V> {
+    pub(crate) value: V,
+    pub(crate) status: CacheStatus,
+    pub(crate) age: Duration,
+}
+
+impl<V> Served<V> {
+    fn from_upstream(value: V, status: CacheStatus) -> Self {
+        Self {
+            value,
+            status,
+            age: Duration::ZERO,
+        }
+    }
+}
+
+struct PerEntry;
+
+impl Expiry<RawKey, Entry> for PerEntry {
+    fn expire_after_create(&self, _: &RawKey, entry: &Entry, _: Instant) -> Option<Duration> {
+        Some(entry.kept_for.saturating_sub(entry.age()))
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &RawKey,
+        entry: &Entry,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(entry.kept_for.saturating_sub(entry.age()))
+    }
+}
+
+/// The cache. Clones share everything.
+#[derive(Debug, Clone)]
+pub(crate) struct Cache {
+    entries: moka::sync::Cache<RawKey, Entry>,
+    flights: Arc<Flights<RawKey, Result<Kept, ServiceError>>>,
+    policy: CachePolicy,
+}
+
+impl Cache {
+    pub(crate) fn new(policy: CachePolicy) -> Self {
+        let entries = moka::sync::Cache::builder()
+            .max_capacity(policy.max_bytes)
+            .weigher(|_, entry: &Entry| entry.weight)
+            .expire_after(PerEntry)
+            .build();
+        Self {
+            entries,
+            flights: Arc::default(),
+            policy,
+        }
+    }
+
+    pub(crate) fn policy(&self) -> &CachePolicy {
+        &self.policy
+    }
+
+    /// A fresh value, without loading.
+    pub(crate) fn fresh<V: Cacheable>(&self, key: &Key<V>) -> Option<Served<V>> {
+        let entry = self.entries.get(&key.raw)?;
+        let age = entry.age();
+        if age >= entry.fresh_for {
+            return None;
+        }
+        Some(Served {
+            value: V::from_kept(entry.value)?,
+            status: CacheStatus::Hit,
+            age,
+        })
+    }
+
+    /// A value past its time, to stand in for an upstream in trouble.
+    pub(crate) fn stale<V: Cacheable>(&self, key: &Key<V>) -> Option<Served<V>> {
+        let entry = self.entries.get(&key.raw)?;
+        let age = entry.age();
+        Some(Served {
+            value: V::from_kept(entry.value)?,
+            status: CacheStatus::Stale,
+            age,
+        })
+    }
+
+    /// Keeps a value that the upstream was asked for at `asked_at`, unless a newer one is kept already.
+    pub(crate) fn keep<V: Cacheable>(&self, key: &Key<V>, fresh: Fresh<V>, asked_at: Instant) {
+        if fresh.fresh_for.is_zero() || self.policy.max_bytes == 0 {
+            return;
+        }
+        let weight = u32::try_from(fresh.value.weight() + ENTRY_OVERHEAD).unwrap_or(u32::MAX);
+        let entry = Entry {
+            value: fresh.value.into_kept(),
+            weight,
+            asked_at,
+            fresh_for: fresh.fresh_for,
+            kept_for: fresh.fresh_for + self.policy.stale_if_error,
+        };
+        self.entries
+            .entry_by_ref(&key.raw)
+            .and_compute_with(|kept| match kept {
+                Some(kept) if kept.value().asked_at > asked_at => moka::ops::compute::Op::Nop,
+                _ => moka::ops::compute::Op::Put(entry),
+            });
+    }
+
+    /// Serves a value from the cache, else from a load that all who ask meanwhile share.
+    ///
+    /// The load goes on when the one who started it leaves, as long as someone waits for it. Its error reaches all who
+    /// wait and is not kept; while the upstream is in trouble an older value stands in.
+    pub(crate) async fn get_or_load<V, F>(
+        &self,
+        key: Key<V>,
+        freshness: Freshness,
+        load: F,
+    ) -> Result<Served<V>, ServiceError>
+    where
+        V: Cacheable,
+        F: Future<Output = Result<Fresh<V>, ServiceError>> + Send + 'static,
+    {
+        if freshness == Freshness::Bypass {
+            return Ok(Served::from_upstream(
+                self.load_and_keep(&key, load).await?,
+                CacheStatus::Miss,
+            ));
+        }
+        if let Some(hit) = self.fresh(&key) {
+            return Ok(hit);
+        }
+        let (cache, key_of_load) = (self.clone(), key.clone());
+        let (flight, role) = self.flights.join(&key.raw, || async move {
+            // Another load may have ended between our look and our start.
+            match cache.fresh(&key_of_load) {
+                Some(hit) => Ok(hit.value.into_kept()),
+                None => cache.load_and_keep(&key_of_load, load).await.map(V::into_kept),
+            }
+        });
+        let outcome = flight.outcome().await.unwrap_or(Err(ServiceError::Interrupted));
+        let status = match role {
+            Role::Leader => CacheStatus::Miss,
+            Role::Joined => CacheStatus::Coalesced,
+        };
+        match outcome {
+            Ok(kept) => match V::from_kept(kept) {
+                Some(value) => Ok(Served::from_upstream(value, status)),
+                None => Err(ServiceError::Interrupted),
+            },
+            Err(error) if error.may_be_covered_by_stale() => self.stale(&key).ok_or(error),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn load_and_keep<V: Cacheable>(
+        &self,
+        key: &Key<V>,
+        load: impl Future<Output = Result<Fresh<V>, ServiceError>>,
+    ) -> Result<V, ServiceError> {
+        let asked_at = Instant::now();
+        let fresh = load.await?;
+        let value = fresh.value.clone();
+        self.keep(key, fresh, asked_at);
+        Ok(value)
+    }
+
+    /// Weight of all entries in bytes, and their number.
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> (u64, u64) {
+        self.entries.run_pending_tasks();
+        (self.entries.weighted_size(), self.entries.entry_count())
+    }
+}
+
+#[cfg(test)]
+mod tests;

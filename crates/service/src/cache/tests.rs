@@ -1,0 +1,203 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use domain::TraceState;
+use mlflow_client::ClientError;
+use serde_json::json;
+use tokio::sync::Notify;
+
+use super::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn cache(max_bytes: u64) -> Cache {
+    Cache::new(CachePolicy {
+        max_bytes,
+        stale_if_error: MINUTE,
+        ..CachePolicy::default()
+    })
+}
+
+fn key(run: &str) -> Key<Arc<Document>> {
+    Keys::of(Scope::new("test")).run(&run.parse().unwrap())
+}
+
+fn document(text: &str) -> Arc<Document> {
+    Arc::new(Document::render(&json!(text)).unwrap())
+}
+
+fn fresh(text: &str) -> Fresh<Arc<Document>> {
+    Fresh {
+        value: document(text),
+        fresh_for: MINUTE,
+    }
+}
+
+fn ago(seconds: u64) -> Instant {
+    Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap()
+}
+
+fn unavailable() -> ServiceError {
+    ClientError::Unavailable {
+        operation: "runs.get",
+        status: 503,
+        retry_after: None,
+    }
+    .into()
+}
+
+async fn get(cache: &Cache, run: &str, freshness: Freshness, text: &str) -> (Arc<Document>, CacheStatus) {
+    let text = text.to_owned();
+    let served = cache
+        .get_or_load(key(run), freshness, async move { Ok(fresh(&text)) })
+        .await
+        .unwrap();
+    (served.value, served.status)
+}
+
+fn is(document: &Document, text: &str) -> bool {
+    document.weight() == self::document(text).weight() && format!("{document:?}").contains(text)
+}
+
+#[test]
+fn an_answer_is_fresh_for_its_time_then_stale_then_gone() {
+    let cache = cache(1 << 20);
+    cache.keep(&key("young"), fresh("a"), ago(59));
+    let hit = cache.fresh(&key("young")).unwrap();
+    assert!(hit.status == CacheStatus::Hit && hit.age >= Duration::from_secs(59));
+    cache.keep(&key("old"), fresh("b"), ago(61));
+    assert!(cache.fresh(&key("old")).is_none());
+    assert_eq!(cache.stale(&key("old")).unwrap().status, CacheStatus::Stale);
+    cache.keep(&key("gone"), fresh("c"), ago(121));
+    assert!(cache.stale(&key("gone")).is_none());
+}
+
+#[test]
+fn a_slow_older_load_does_not_replace_a_newer_answer() {
+    let cache = cache(1 << 20);
+    cache.keep(&key("a"), fresh("newer"), ago(1));
+    cache.keep(&key("a"), fresh("older"), ago(5));
+    assert!(is(&cache.fresh(&key("a")).unwrap().value, "newer"));
+}
+
+#[test]
+fn all_entries_together_stay_below_the_bound() {
+    let cache = cache(1 << 20);
+    let large = "x".repeat(10_000);
+    for index in 0..1000 {
+        cache.keep(&key(&index.to_string()), fresh(&large), Instant::now());
+    }
+    let (bytes, entries) = cache.size();
+    assert!(bytes <= 1 << 20, "{bytes}");
+    assert!((50..=104).contains(&entries), "{entries}");
+    cache.keep(&key("huge"), fresh(&"x".repeat(2 << 20)), Instant::now());
+    assert!(cache.size().0 <= 1 << 20 && cache.fresh(&key("huge")).is_none());
+}
+
+#[test]
+fn a_cache_of_no_bytes_and_an_answer_of_no_time_keep_nothing() {
+    let (none, some) = (cache(0), cache(1 << 20));
+    none.keep(&key("a"), fresh("a"), Instant::now());
+    some.keep(
+        &key("a"),
+        Fresh {
+            value: document("a"),
+            fresh_for: Duration::ZERO,
+        },
+        Instant::now(),
+    );
+    assert!(none.stale(&key("a")).is_none() && some.stale(&key("a")).is_none());
+}
+
+#[tokio::test]
+async fn a_bypass_asks_again_and_the_cache_learns_the_answer() {
+    let cache = cache(1 << 20);
+    assert_eq!(
+        get(&cache, "a", Freshness::Cached, "first").await.1,
+        CacheStatus::Miss
+    );
+    let (hit, status) = get(&cache, "a", Freshness::Cached, "second").await;
+    assert!(is(&hit, "first") && status == CacheStatus::Hit);
+    assert_eq!(
+        get(&cache, "a", Freshness::Bypass, "third").await.1,
+        CacheStatus::Miss
+    );
+    assert!(is(
+        &get(&cache, "a", Freshness::Cached, "fourth").await.0,
+        "third"
+    ));
+}
+
+#[tokio::test]
+async fn a_hundred_equal_loads_run_once_and_the_first_may_leave() {
+    let (cache, started, go) = (
+        cache(1 << 20),
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(Notify::new()),
+    );
+    let load = || {
+        let (started, go) = (Arc::clone(&started), Arc::clone(&go));
+        async move {
+            started.fetch_add(1, Ordering::SeqCst);
+            go.notified().await;
+            Ok(fresh("shared"))
+        }
+    };
+    let ask = || {
+        let (cache, load) = (cache.clone(), load());
+        tokio::spawn(async move { cache.get_or_load(key("a"), Freshness::Cached, load).await })
+    };
+    let first = ask();
+    tokio::task::yield_now().await;
+    let others: Vec<_> = (0..99).map(|_| ask()).collect();
+    tokio::task::yield_now().await;
+    first.abort();
+    go.notify_one();
+    for other in others {
+        let served = other.await.unwrap().unwrap();
+        assert!(is(&served.value, "shared") && served.status == CacheStatus::Coalesced);
+    }
+    assert_eq!(started.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_error_reaches_all_who_wait_and_is_not_kept() {
+    let cache = cache(1 << 20);
+    let fail = || cache.get_or_load(key("a"), Freshness::Cached, async { Err(unavailable()) });
+    let (one, two) = tokio::join!(fail(), fail());
+    assert!(
+        matches!((one, two), (Err(ServiceError::Upstream(one)), Err(ServiceError::Upstream(two))) if Arc::ptr_eq(&one, &two))
+    );
+    assert!(is(
+        &get(&cache, "a", Freshness::Cached, "well again").await.0,
+        "well again"
+    ));
+}
+
+#[tokio::test]
+async fn an_old_answer_stands_in_for_an_upstream_in_trouble_and_for_nothing_else() {
+    let cache = cache(1 << 20);
+    cache.keep(&key("a"), fresh("old"), ago(90));
+    let answer = |error: ServiceError| cache.get_or_load(key("a"), Freshness::Cached, async { Err(error) });
+    let stale = answer(unavailable()).await.unwrap();
+    assert!(is(&stale.value, "old") && stale.status == CacheStatus::Stale);
+    assert!(stale.age >= Duration::from_secs(90));
+    let gone = ServiceError::RunNotFound("a".parse().unwrap());
+    assert!(matches!(answer(gone).await, Err(ServiceError::RunNotFound(_))));
+    let asked_for_new = cache
+        .get_or_load(key("a"), Freshness::Bypass, async { Err(unavailable()) })
+        .await;
+    assert!(asked_for_new.is_err());
+}
+
+#[test]
+fn what_may_still_change_is_kept_briefly_and_finished_spans_longest() {
+    let policy = CachePolicy::default();
+    assert!(policy.info(TraceState::InProgress) < policy.info(TraceState::Ok));
+    assert!(policy.spans(Completeness::Growing) < policy.spans(Completeness::Unknown));
+    assert!(policy.spans(Completeness::Complete) > policy.info(TraceState::Ok));
+    let brief = CachePolicy {
+        info_ttl: Duration::ZERO,
+        ..policy
+    };
+    assert_eq!(brief.info(TraceState::InProgress), Duration::ZERO);
+}

@@ -1,0 +1,166 @@
+//! Equal work under way is done once.
+//!
+//! The work runs in its own task: the one who started it may leave without failing the others. When the last one
+//! who waits has left, the task is stopped, because nobody wants its result any more.
+
+use std::hash::Hash;
+use std::sync::{Arc, Weak};
+
+use dashmap::{DashMap, Entry};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+/// Whether a caller started the work or joined it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Leader,
+    Joined,
+}
+
+/// The work under way, by key.
+#[derive(Debug)]
+pub(crate) struct Flights<K: Eq + Hash, T>(Arc<DashMap<K, Weak<Flight<K, T>>>>);
+
+impl<K: Eq + Hash, T> Default for Flights<K, T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+/// One piece of work under way; dropping the last handle stops it.
+#[derive(Debug)]
+pub(crate) struct Flight<K: Eq + Hash, T> {
+    key: K,
+    outcome: watch::Receiver<Option<T>>,
+    task: AbortHandle,
+    flights: Arc<DashMap<K, Weak<Flight<K, T>>>>,
+}
+
+impl<K, T> Flights<K, T>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    /// Joins the work under way for `key`, or starts it.
+    pub(crate) fn join<F>(&self, key: &K, work: impl FnOnce() -> F) -> (Arc<Flight<K, T>>, Role)
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let mut entry = match self.0.entry(key.clone()) {
+            Entry::Occupied(entry) => {
+                if let Some(flight) = entry.get().upgrade() {
+                    return (flight, Role::Joined);
+                }
+                entry.into_ref()
+            }
+            Entry::Vacant(entry) => entry.insert(Weak::new()),
+        };
+        let (tell, outcome) = watch::channel(None);
+        let (work, key_of_task, flights) = (work(), key.clone(), Arc::clone(&self.0));
+        let task = tokio::spawn(async move {
+            let result = work.await;
+            // First out of the map, so that nobody joins finished work and takes it for new.
+            flights.remove(&key_of_task);
+            // Nobody waiting is no error.
+            let _ = tell.send(Some(result));
+        });
+        let flight = Arc::new(Flight {
+            key: key.clone(),
+            outcome,
+            task: task.abort_handle(),
+            flights: Arc::clone(&self.0),
+        });
+        *entry = Arc::downgrade(&flight);
+        (flight, Role::Leader)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl<K: Eq + Hash, T: Clone> Flight<K, T> {
+    /// The result; `None` when the work panicked.
+    pub(crate) async fn outcome(&self) -> Option<T> {
+        let mut outcome = self.outcome.clone();
+        outcome.wait_for(Option::is_some).await.ok()?.clone()
+    }
+}
+
+impl<K: Eq + Hash, T> Drop for Flight<K, T> {
+    fn drop(&mut self) {
+        self.task.abort();
+        // Only our own entry: new work may have begun under the same key.
+        self.flights
+            .remove_if(&self.key, |_, flight| flight.strong_count() == 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::Notify;
+
+    #[derive(Clone, Default)]
+    struct Work {
+        started: Arc<AtomicUsize>,
+        ended: Arc<AtomicUsize>,
+        go: Arc<Notify>,
+    }
+
+    impl Work {
+        async fn run(self) -> usize {
+            let nth = self.started.fetch_add(1, Ordering::SeqCst);
+            self.go.notified().await;
+            self.ended.fetch_add(1, Ordering::SeqCst);
+            nth
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hundred_callers_share_one_run_even_when_the_first_leaves() {
+        let (flights, work) = (Flights::<u8, usize>::default(), Work::default());
+        let (leader, role) = flights.join(&1, || work.clone().run());
+        assert_eq!(role, Role::Leader);
+        let joined: Vec<_> = (0..99).map(|_| flights.join(&1, || work.clone().run())).collect();
+        assert!(joined.iter().all(|(_, role)| *role == Role::Joined));
+        drop(leader);
+        work.go.notify_one();
+        for (flight, _) in &joined {
+            assert_eq!(flight.outcome().await, Some(0));
+        }
+        assert_eq!(work.started.load(Ordering::SeqCst), 1);
+        assert_eq!(flights.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_is_stopped() {
+        let (flights, work) = (Flights::<u8, usize>::default(), Work::default());
+        let (flight, _) = flights.join(&1, || work.clone().run());
+        tokio::task::yield_now().await;
+        drop(flight);
+        assert_eq!(flights.len(), 0);
+        work.go.notify_one();
+        tokio::task::yield_now().await;
+        assert_eq!(
+            (
+                work.started.load(Ordering::SeqCst),
+                work.ended.load(Ordering::SeqCst)
+            ),
+            (1, 0)
+        );
+        let (again, role) = flights.join(&1, || async { 7 });
+        assert_eq!((role, again.outcome().await), (Role::Leader, Some(7)));
+    }
+
+    #[tokio::test]
+    async fn a_panic_reaches_those_who_wait_and_the_key_is_free_again() {
+        let flights = Flights::<u8, usize>::default();
+        let (flight, _) = flights.join(&1, || async { panic!("the work is broken") });
+        assert_eq!(flight.outcome().await, None);
+        drop(flight);
+        assert_eq!(flights.len(), 0);
+    }
+}

@@ -1,0 +1,94 @@
+//! What the product knows: how traces are found, opened, batched and kept ready.
+//!
+//! [`Services`] is the one door; each of its public methods is one thing a user can do. Answers leave as JSON bytes
+//! ([`Answer`]): an answer from the cache is handed on without being read or built again, and spans pass through as
+//! the text MLflow stores. What is kept, for how long and for whom is decided in `cache/`; equal work under way is
+//! shared by `coalesce` (whole values) and `spans/feed` (spans while they arrive).
+
+mod access;
+mod answer;
+mod cache;
+mod coalesce;
+mod error;
+mod ports;
+mod preview;
+mod records;
+mod spans;
+mod traces;
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use domain::ExperimentId;
+
+pub use access::{ForwardedUser, Identity, LocalUser, Role, Roles};
+pub use answer::{Answer, AnswerBody, CacheStatus, Fingerprint, Origin};
+pub use cache::{CachePolicy, Freshness, Scope};
+pub use error::{ErrorCode, ServiceError, UnreadableSpans};
+pub use ports::TraceSource;
+pub use spans::{FeedLimits, SpanDetail, SpanQuery, SpanStream};
+pub use traces::{SpanInclusion, TraceBatch, TraceSearch};
+
+use cache::{Cache, Keys, RawKey};
+use spans::SpanFeed;
+
+/// Everything [`Services`] is made from.
+#[derive(Debug)]
+pub struct ServicesConfig {
+    /// Whose view of the data `source` gives; part of every cache key.
+    pub scope: Scope,
+    /// The experiment that is meant where a request names none.
+    pub experiment_id: Option<ExperimentId>,
+    /// How long answers are kept, and how many bytes of them.
+    pub cache: CachePolicy,
+    /// Bounds on spans that arrive.
+    pub feed: FeedLimits,
+    /// Traces of one request whose spans are loaded at once. MLflow is bound by its processors: more than it has
+    /// workers gains little.
+    pub parallel_traces: usize,
+    /// Who is a developer.
+    pub roles: Roles,
+    /// Who asks when nobody is named.
+    pub local_user: LocalUser,
+}
+
+/// The use cases. Clones are cheap and share everything.
+#[derive(Debug, Clone)]
+pub struct Services {
+    source: Arc<dyn TraceSource>,
+    cache: Cache,
+    keys: Keys,
+    /// Reads of spans under way that others may join.
+    feeds: Arc<DashMap<RawKey, Arc<SpanFeed>>>,
+    feed_limits: FeedLimits,
+    parallel_traces: usize,
+    experiment_id: Option<ExperimentId>,
+    roles: Arc<Roles>,
+    local_user: Arc<LocalUser>,
+}
+
+impl Services {
+    /// Makes the use cases over a source; asks it nothing yet.
+    pub fn new(source: Arc<dyn TraceSource>, config: ServicesConfig) -> Self {
+        Self {
+            source,
+            cache: Cache::new(config.cache),
+            keys: Keys::of(config.scope),
+            feeds: Arc::default(),
+            feed_limits: config.feed,
+            parallel_traces: config.parallel_traces.max(1),
+            experiment_id: config.experiment_id,
+            roles: Arc::new(config.roles),
+            local_user: Arc::new(config.local_user),
+        }
+    }
+
+    /// The experiment that is meant where a request names none.
+    pub fn experiment_id(&self) -> Option<&ExperimentId> {
+        self.experiment_id.as_ref()
+    }
+
+    fn source(&self) -> Arc<dyn TraceSource> {
+        Arc::clone(&self.source)
+    }
+}

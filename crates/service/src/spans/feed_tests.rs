@@ -1,0 +1,198 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::stream;
+use tokio::sync::mpsc;
+
+use super::*;
+
+const LIMITS: FeedLimits = FeedLimits {
+    shared_bytes: 1000,
+    window_bytes: 200,
+    span_bytes: 10_000,
+    patience: Duration::from_secs(60),
+};
+
+fn span(index: usize) -> String {
+    format!(r#"{{"i":{index},"pad":"{}"}}"#, "x".repeat(80))
+}
+
+/// A body that counts how many pieces were taken of it.
+fn body(spans: usize, taken: &Arc<AtomicUsize>) -> SpanBody {
+    let taken = Arc::clone(taken);
+    let pieces = (0..=spans).map(move |index| match index {
+        0 => r#"{"spans":["#.to_owned(),
+        i if i == spans => format!("{}]}}", span(i - 1)),
+        i => format!("{},", span(i - 1)),
+    });
+    let chunks = stream::iter(pieces).map(move |piece| {
+        taken.fetch_add(1, Ordering::SeqCst);
+        Ok(Bytes::from(piece))
+    });
+    SpanBody {
+        content_length: None,
+        chunks: chunks.boxed(),
+    }
+}
+
+fn opened(body: SpanBody) -> impl Future<Output = Result<SpanBody, ServiceError>> {
+    std::future::ready(Ok(body))
+}
+
+async fn all(mut reader: FeedReader) -> Result<Vec<Bytes>, ServiceError> {
+    let mut spans = Vec::new();
+    while let Some(batch) = reader.next().await {
+        spans.extend(batch?);
+    }
+    Ok(spans)
+}
+
+fn expected(count: usize) -> Vec<Bytes> {
+    (0..count).map(|index| span(index).into()).collect()
+}
+
+#[tokio::test]
+async fn small_spans_are_shared_and_closed_with_their_set() {
+    let ((feed, first), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let second = feed.join().unwrap();
+    let (tell, mut closed) = mpsc::unbounded_channel();
+    feed.start(opened(body(5, &taken)), move |set| {
+        tell.send(set.map(|set| set.len())).unwrap();
+    });
+    assert_eq!(all(first).await.unwrap(), expected(5));
+    assert_eq!(closed.recv().await, Some(Some(5)));
+    // A reader that joins after the end reads from the set.
+    assert_eq!(all(feed.join().unwrap()).await.unwrap(), expected(5));
+    let Gathered::Set(set) = second.gather().await.unwrap() else {
+        panic!("not a set")
+    };
+    assert_eq!(set.iter().collect::<Vec<_>>(), expected(5));
+}
+
+#[tokio::test]
+async fn large_spans_flow_no_faster_than_the_slowest_reader() {
+    let ((feed, slow), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let fast = feed.join().unwrap();
+    let (tell, mut closed) = mpsc::unbounded_channel();
+    feed.start(opened(body(200, &taken)), move |set| {
+        tell.send(set.is_some()).unwrap();
+    });
+    assert_eq!(closed.recv().await, Some(false));
+    assert!(feed.join().is_none(), "too late to begin at the first span");
+    let fast = tokio::spawn(all(fast));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    // The shared part, the window, and one piece in hand.
+    let read_ahead = (LIMITS.shared_bytes + LIMITS.window_bytes) / span(0).len() + 3;
+    assert!(
+        taken.load(Ordering::SeqCst) <= read_ahead,
+        "{taken:?} pieces taken"
+    );
+    assert_eq!(all(slow).await.unwrap(), expected(200));
+    assert_eq!(fast.await.unwrap().unwrap(), expected(200));
+}
+
+#[tokio::test]
+async fn an_announced_length_over_the_limit_flows_at_once() {
+    let ((feed, reader), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let body = SpanBody {
+        content_length: Some(5000),
+        ..body(3, &taken)
+    };
+    feed.start(opened(body), |_| {});
+    let Gathered::Flowing(reader) = reader.gather().await.unwrap() else {
+        panic!("not flowing")
+    };
+    assert_eq!(all(reader).await.unwrap(), expected(3));
+}
+
+#[tokio::test]
+async fn the_read_stops_when_the_last_reader_leaves() {
+    let ((feed, stayed), taken) = (SpanFeed::new(LIMITS), Arc::<AtomicUsize>::default());
+    let left = feed.join().unwrap();
+    let (tell, mut closed) = mpsc::unbounded_channel();
+    let pending = SpanBody {
+        content_length: None,
+        chunks: stream::pending().boxed(),
+    };
+    let gone = Arc::clone(&taken);
+    let watched = async move {
+        let _on_drop = OnDrop(gone);
+        let mut body = pending;
+        body.chunks.next().await;
+        Ok(body)
+    };
+    feed.start(watched, move |set| tell.send(set.is_some()).unwrap());
+    tokio::task::yield_now().await;
+    drop(left);
+    tokio::task::yield_now().await;
+    assert_eq!(taken.load(Ordering::SeqCst), 0, "someone still reads");
+    drop(stayed);
+    assert_eq!(closed.recv().await, Some(false));
+    assert_eq!(taken.load(Ordering::SeqCst), 1);
+    assert!(feed.join().is_none());
+}
+
+struct OnDrop(Arc<AtomicUsize>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn a_reader_may_leave_a_small_read_to_the_cache() {
+    let ((feed, reader), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let (tell, mut closed) = mpsc::unbounded_channel();
+    feed.start(opened(body(5, &taken)), move |set| {
+        tell.send(set.map(|set| set.len())).unwrap();
+    });
+    reader.leave_to_cache();
+    assert_eq!(closed.recv().await, Some(Some(5)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_holds_the_others_up_is_cut_off() {
+    let ((feed, mut stuck), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let fast = feed.join().unwrap();
+    feed.start(opened(body(200, &taken)), |_| {});
+    assert_eq!(all(fast).await.unwrap(), expected(200));
+    assert!(matches!(stuck.next().await, Some(Err(ServiceError::TooSlow(_)))));
+}
+
+#[tokio::test]
+async fn a_failure_half_way_reaches_every_reader_and_makes_no_set() {
+    let ((feed, one), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let two = feed.join().unwrap();
+    let whole = body(3, &taken);
+    let cut = SpanBody {
+        content_length: None,
+        chunks: whole.chunks.take(2).boxed(),
+    };
+    let (tell, mut closed) = mpsc::unbounded_channel();
+    feed.start(opened(cut), move |set| tell.send(set.is_some()).unwrap());
+    for reader in [one, two] {
+        let error = all(reader).await.unwrap_err();
+        assert!(
+            matches!(error, ServiceError::UnreadableSpans(UnreadableSpans::Truncated)),
+            "{error}"
+        );
+    }
+    assert_eq!(closed.recv().await, Some(false));
+}
+
+#[tokio::test]
+async fn a_span_that_is_no_json_is_named() {
+    let (feed, reader) = SpanFeed::new(LIMITS);
+    let text = Bytes::from_static(br#"{"spans":[{"a":1},{"a":x}]}"#);
+    feed.start(opened(text.into()), |_| {});
+    let error = all(reader).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ServiceError::UnreadableSpans(UnreadableSpans::InvalidSpan { index: 1 })
+        ),
+        "{error}"
+    );
+}

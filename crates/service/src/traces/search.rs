@@ -1,0 +1,197 @@
+//! Traces found by a filter.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use domain::{ExperimentId, RunId};
+use mlflow_client::SearchTraces;
+
+use super::document::SpanInclusion;
+use super::info::InfoEntry;
+use super::list::{ListKind, without_spans};
+use crate::Services;
+use crate::answer::{Answer, Fingerprint, Origin};
+use crate::cache::{Fresh, Freshness, Served};
+use crate::error::ServiceError;
+
+/// Which traces to look for, as a user asks.
+#[derive(Debug, Clone)]
+pub struct TraceSearch {
+    /// In these experiments; when there are none, in the run's, else in the configured one.
+    pub experiment_ids: Vec<ExperimentId>,
+    /// MLflow's trace filter; holds beside `run_id`.
+    pub filter: Option<String>,
+    /// Only traces logged by or linked to this run.
+    pub run_id: Option<RunId>,
+    /// How many at most.
+    pub max_results: u32,
+    /// Where the search before ended.
+    pub page_token: Option<String>,
+    /// Order, such as `timestamp_ms DESC`.
+    pub order_by: Vec<String>,
+    /// How much of each trace's spans.
+    pub spans: SpanInclusion,
+}
+
+/// A page of traces: ready without spans, and its infos to be shown with them.
+#[derive(Debug)]
+pub(crate) struct SearchPage {
+    infos: Vec<Arc<InfoEntry>>,
+    next_page_token: Option<String>,
+    /// The document without spans.
+    document: Bytes,
+    fingerprint: Fingerprint,
+}
+
+impl SearchPage {
+    fn new(infos: Vec<Arc<InfoEntry>>, next_page_token: Option<String>) -> Result<Self, ServiceError> {
+        let kind = ListKind::Page {
+            next_page_token: next_page_token.clone(),
+        };
+        let document = without_spans(&infos, &kind)?;
+        Ok(Self {
+            infos,
+            next_page_token,
+            fingerprint: Fingerprint::of(&document),
+            document,
+        })
+    }
+
+    /// The infos count although the cache holds most of them once more: an evicted one lives on here.
+    pub(crate) fn weight(&self) -> usize {
+        let infos: usize = self
+            .infos
+            .iter()
+            .map(|info| info.weight() + size_of::<Arc<InfoEntry>>())
+            .sum();
+        size_of::<Self>() + self.document.len() + infos
+    }
+}
+
+impl Services {
+    /// `{"traces": [Trace], "next_page_token": text or null}`. Without spans, span data is not touched.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] when no experiment is named or configured; [`ServiceError::RunNotFound`];
+    /// [`ServiceError::Upstream`] with MLflow's words when it cannot read filter, order or page token. Spans that cannot
+    /// be loaded fail only their trace.
+    pub async fn search_traces(
+        &self,
+        search: TraceSearch,
+        freshness: Freshness,
+    ) -> Result<Answer, ServiceError> {
+        let inclusion = search.spans;
+        let search = self.resolved(search, freshness).await?;
+        let page = self.search_page(search, freshness).await?;
+        let origin = Origin::from(&page);
+        if inclusion == SpanInclusion::None {
+            return Ok(Answer::whole(
+                vec![page.value.document.clone()],
+                page.value.fingerprint,
+                origin,
+            ));
+        }
+        let kind = ListKind::Page {
+            next_page_token: page.value.next_page_token.clone(),
+        };
+        let entries = page.value.infos.iter().map(|info| Ok(Arc::clone(info))).collect();
+        self.trace_list(entries, kind, inclusion, freshness, origin)
+    }
+
+    /// Fills in what the user left out.
+    async fn resolved(
+        &self,
+        search: TraceSearch,
+        freshness: Freshness,
+    ) -> Result<SearchTraces, ServiceError> {
+        let TraceSearch {
+            mut experiment_ids,
+            filter,
+            run_id,
+            max_results,
+            page_token,
+            order_by,
+            spans: _,
+        } = search;
+        if experiment_ids.is_empty() {
+            let experiment_id = match (&run_id, &self.experiment_id) {
+                (Some(run_id), _) => self.experiment_of_run(run_id, freshness).await?,
+                (None, Some(configured)) => configured.clone(),
+                (None, None) => {
+                    let rule =
+                        "required, because no experiment is configured (MLFLOW_EXPERIMENT_ID)".to_owned();
+                    return Err(ServiceError::Invalid {
+                        field: "experiment_ids",
+                        rule,
+                    });
+                }
+            };
+            experiment_ids.push(experiment_id);
+        }
+        let filter = joined_filter(run_id.as_ref(), filter);
+        Ok(SearchTraces {
+            experiment_ids,
+            filter,
+            max_results,
+            order_by,
+            page_token,
+        })
+    }
+
+    async fn search_page(
+        &self,
+        search: SearchTraces,
+        freshness: Freshness,
+    ) -> Result<Served<Arc<SearchPage>>, ServiceError> {
+        let (services, key) = (self.clone(), self.keys.search(search.clone()));
+        let load = async move {
+            let asked_at = Instant::now();
+            let found = services.source.search_traces(&search).await?;
+            let infos = found
+                .traces
+                .into_iter()
+                .map(|info| services.rendered_info(info, asked_at));
+            let page = SearchPage::new(infos.collect::<Result<_, _>>()?, found.next_page_token)?;
+            Ok(Fresh {
+                value: Arc::new(page),
+                fresh_for: services.cache.policy().search_ttl,
+            })
+        };
+        self.cache.get_or_load(key, freshness, load).await
+    }
+}
+
+/// MLflow joins conditions with AND only. `attributes.run_id` means: logged by the run, or linked to it.
+fn joined_filter(run_id: Option<&RunId>, filter: Option<String>) -> Option<String> {
+    let filter = filter.filter(|filter| !filter.trim().is_empty());
+    match (run_id, filter) {
+        // An id holds no quote: see `RunId`.
+        (Some(run_id), Some(filter)) => Some(format!("attributes.run_id = '{run_id}' AND {filter}")),
+        (Some(run_id), None) => Some(format!("attributes.run_id = '{run_id}'")),
+        (None, filter) => filter,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_narrows_the_filter_that_is_given() {
+        let run: RunId = "abc".parse().unwrap();
+        let of_run = "attributes.run_id = 'abc'";
+        assert_eq!(joined_filter(Some(&run), None).as_deref(), Some(of_run));
+        assert_eq!(
+            joined_filter(Some(&run), Some("  ".into())).as_deref(),
+            Some(of_run)
+        );
+        let both = joined_filter(Some(&run), Some("status = 'OK'".into()));
+        assert_eq!(both, Some(format!("{of_run} AND status = 'OK'")));
+        assert_eq!(
+            joined_filter(None, Some("status = 'OK'".into())).as_deref(),
+            Some("status = 'OK'")
+        );
+        assert_eq!(joined_filter(None, Some(String::new())), None);
+    }
+}
