@@ -26,6 +26,7 @@ pub use answer::{Answer, AnswerBody, CacheStatus, Fingerprint, Origin};
 pub use cache::{CachePolicy, Freshness, Scope};
 pub use error::{ErrorCode, ServiceError, UnreadableSpans};
 pub use ports::TraceSource;
+pub use records::RunSearch;
 pub use spans::{FeedLimits, SpanDetail, SpanQuery, SpanStream};
 pub use traces::{SpanInclusion, TraceBatch, TraceSearch};
 

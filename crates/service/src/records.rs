@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::{ExperimentId, RunId};
-use mlflow_client::{ClientError, CurrentUser, SearchRuns};
+/// Which runs to look for.
+pub use mlflow_client::SearchRuns as RunSearch;
+use mlflow_client::{ClientError, CurrentUser};
 use serde::Serialize;
 use serde_json::json;
 
@@ -144,11 +146,7 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::Upstream`] with the server's words when it cannot read the filter.
-    pub async fn search_runs(
-        &self,
-        search: SearchRuns,
-        freshness: Freshness,
-    ) -> Result<Answer, ServiceError> {
+    pub async fn search_runs(&self, search: RunSearch, freshness: Freshness) -> Result<Answer, ServiceError> {
         let (source, key) = (self.source(), self.keys.search_runs(search.clone()));
         let fresh_for = self.cache.policy().search_ttl;
         let load = async move {

@@ -1,0 +1,121 @@
+//! All settings: read once from flags and environment, checked before anything starts, documented by `--help`.
+//!
+//! One file per section; a doc comment here is the text of `--help`. Below this module nothing reads the environment.
+
+mod access;
+mod cache;
+mod limits;
+mod logs;
+mod mlflow;
+mod server;
+
+use clap::{Parser, Subcommand};
+
+pub use access::AccessArgs;
+pub use cache::CacheArgs;
+pub use limits::LimitArgs;
+pub use logs::{LogArgs, LogFormat};
+pub use mlflow::{Keepalive, MlflowArgs};
+pub use server::ServerArgs;
+
+/// Serves traces of MLflow and Databricks to the review app: fast, complete and by many users at once.
+#[derive(Debug, Parser)]
+#[command(name = "trace-server", version, about, long_about = None, args_conflicts_with_subcommands = true, max_term_width = 110)]
+pub struct Cli {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The settings to serve with.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Tests the connection to MLflow and says what works, what does not, and how to mend it.
+    Check(Box<Config>),
+    /// Prints the OpenAPI document.
+    Openapi,
+}
+
+/// All settings.
+#[derive(Debug, clap::Args)]
+pub struct Config {
+    /// Which MLflow, and as whom.
+    #[command(flatten)]
+    pub mlflow: MlflowArgs,
+    /// Where we listen and what we serve beside the API.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Who may do what.
+    #[command(flatten)]
+    pub access: AccessArgs,
+    /// How much is kept, and how long.
+    #[command(flatten)]
+    pub cache: CacheArgs,
+    /// Bounds on requests and streams.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// What is logged.
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// A setting that cannot be used; the text says what to change.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant is its message")]
+pub enum ConfigError {
+    #[error(
+        "no MLflow server is named; set MLFLOW_TRACKING_URI (http://HOST:PORT, https://HOST, databricks or databricks://PROFILE)"
+    )]
+    NoTrackingUri,
+    #[error(transparent)]
+    Mlflow(#[from] mlflow_client::ConfigError),
+    #[error("MLFLOW_EXPERIMENT_ID: {0}")]
+    ExperimentId(#[from] domain::InvalidId),
+    #[error("PORT {0:?} is not a port; use a number from 0 to 65535")]
+    Port(String),
+    #[error(
+        "TRACE_SERVER_CORS_ORIGINS: {0:?} is not an origin; use SCHEME://HOST[:PORT], separated by commas"
+    )]
+    CorsOrigin(String),
+    #[error(
+        "TRACE_SERVER_LOG {0:?} is not a log filter; use a level (info) or levels by target (info,mlflow_client=debug)"
+    )]
+    LogFilter(String),
+    #[error("TRACE_SERVER_STATIC_DIR {0:?} holds no index.html")]
+    StaticDir(std::path::PathBuf),
+}
+
+/// A setting that is there and not empty: an empty variable means an unset one, as container tools write it.
+fn given(text: Option<&String>) -> Option<&str> {
+    text.map(|text| text.trim()).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_setting_is_explained() {
+        Cli::command().debug_assert();
+        let unexplained: Vec<_> = Cli::command()
+            .get_arguments()
+            .filter(|argument| argument.get_help().is_none())
+            .map(|argument| argument.get_id().to_string())
+            .collect();
+        assert!(unexplained.is_empty(), "{unexplained:?}");
+    }
+
+    #[test]
+    fn every_setting_but_the_help_can_come_from_the_environment() {
+        let without: Vec<_> = Cli::command()
+            .get_arguments()
+            .filter(|argument| argument.get_env().is_none())
+            .map(|argument| argument.get_id().to_string())
+            .collect();
+        assert!(without.is_empty(), "{without:?}");
+    }
+}

@@ -1,0 +1,84 @@
+//! How a reader wants an answer: as fresh as can be, or only if it changed.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use http::{HeaderMap, header};
+use service::{Fingerprint, Freshness};
+
+/// How a reader wants an answer.
+#[derive(Debug)]
+pub struct Conditions {
+    /// `Cache-Control: no-cache` asks past the cache.
+    pub freshness: Freshness,
+    if_none_match: Option<String>,
+}
+
+impl Conditions {
+    /// Whether the reader has an answer of this fingerprint already.
+    pub fn has(&self, fingerprint: Fingerprint) -> bool {
+        let Some(known) = &self.if_none_match else {
+            return false;
+        };
+        let etag = fingerprint.to_etag();
+        let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+        known.trim() == "*" || known.split(',').any(|tag| opaque(tag) == opaque(&etag))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Conditions {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self {
+            freshness: freshness(&parts.headers),
+            if_none_match: joined(&parts.headers, header::IF_NONE_MATCH),
+        })
+    }
+}
+
+fn freshness(headers: &HeaderMap) -> Freshness {
+    let asked = joined(headers, header::CACHE_CONTROL)
+        .or_else(|| joined(headers, header::PRAGMA))
+        .unwrap_or_default();
+    let past_the_cache = ["no-cache", "no-store"];
+    let is_asked = asked.split(',').any(|word| {
+        past_the_cache
+            .iter()
+            .any(|past| word.trim().eq_ignore_ascii_case(past))
+    });
+    if is_asked {
+        Freshness::Bypass
+    } else {
+        Freshness::Cached
+    }
+}
+
+fn joined(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    let values: Vec<_> = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cache_asks_past_the_cache() {
+        for (value, expected) in [
+            ("no-cache", Freshness::Bypass),
+            ("private, No-Cache", Freshness::Bypass),
+            ("max-age=0", Freshness::Cached),
+            ("max-age=60", Freshness::Cached),
+            ("", Freshness::Cached),
+        ] {
+            let headers = HeaderMap::from_iter([(header::CACHE_CONTROL, value.parse().unwrap())]);
+            assert_eq!(freshness(&headers), expected, "{value}");
+        }
+    }
+}

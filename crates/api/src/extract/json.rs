@@ -1,0 +1,143 @@
+//! JSON bodies: what cannot be read is 400, what breaks a rule is 422 and names the field.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use http::header;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// A JSON body. Members it does not know are ignored, as the server before this one did.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        if !is_json(&request) {
+            return Err(Problem::not_json());
+        }
+        let limit = state.settings().max_body_bytes;
+        let body = axum::body::to_bytes(request.into_body(), limit).await;
+        Ok(Self(parse(&body.map_err(|error| unread(&error, limit))?)?))
+    }
+}
+
+fn is_json(request: &Request) -> bool {
+    let content_type = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = content_type
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// The body was cut off by the limit, or by the client.
+fn unread(error: &axum::Error, limit: usize) -> Problem {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return Problem::body_too_large(limit);
+        }
+        cause = error.source();
+    }
+    Problem::unreadable("the request body was not sent completely")
+}
+
+fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let field = error.path().to_string();
+        let error = error.into_inner();
+        match error.classify() {
+            Category::Data => {
+                Problem::invalid_field(if field == "." { "body" } else { &field }, rule(&error))
+            }
+            Category::Syntax | Category::Eof | Category::Io => {
+                Problem::unreadable(format!("the request body is not JSON: {error}"))
+            }
+        }
+    })?;
+    match deserializer.end() {
+        Ok(()) => Ok(value),
+        Err(error) => Err(Problem::unreadable(format!(
+            "the request body is not JSON: {error}"
+        ))),
+    }
+}
+
+/// The error in words that go on after the field's name; where it stands in the text is said by the path.
+fn rule(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(text, _)| text);
+    // "invalid type: string "x", expected u32" and "missing field `run_id`" read better so:
+    if let Some((_, expected)) = text.rsplit_once(", expected ") {
+        return format!("must be {expected}");
+    }
+    // An id says its own name first: "trace_id must be …".
+    match text.split_once(" must be ") {
+        Some((name, rule)) if !name.contains(' ') => format!("must be {rule}"),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::ExperimentId;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only its errors are looked at")]
+    struct Body {
+        ids: Vec<ExperimentId>,
+        count: Option<u32>,
+        of: Option<Box<Body>>,
+    }
+
+    fn problem(text: &str) -> serde_json::Value {
+        let problem = parse::<Body>(&Bytes::copy_from_slice(text.as_bytes())).unwrap_err();
+        serde_json::to_value(problem.body("", "")).unwrap()
+    }
+
+    #[test]
+    fn a_broken_rule_names_the_field_and_the_rule() {
+        for (body, field, rule) in [
+            (
+                r#"{"ids":["1","x"]}"#,
+                "ids[1]",
+                "must be 1 to 20 digits (such as 1)",
+            ),
+            (r#"{"ids":["1"],"count":"2"}"#, "count", "must be u32"),
+            (r#"{"ids":["1"],"of":{"ids":3}}"#, "of.ids", "must be a sequence"),
+            (r#"{"count":2}"#, "body", "missing field `ids`"),
+            ("[1]", "ids[0]", ""),
+        ] {
+            let problem = problem(body);
+            if !rule.is_empty() {
+                assert_eq!(
+                    (
+                        &problem["error"]["details"]["field"],
+                        &problem["error"]["details"]["rule"]
+                    ),
+                    (&field.into(), &rule.into())
+                );
+            }
+            assert_eq!(problem["status"], 422, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_unreadable() {
+        for body in ["", "{", "{\"ids\":}", "{\"ids\":[]} x", "\u{1}"] {
+            assert_eq!(problem(body)["status"], 400, "{body}");
+        }
+    }
+}

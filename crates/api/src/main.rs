@@ -1,0 +1,63 @@
+//! The binary: reads the settings, then serves, checks or prints.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use api::config::{Cli, Command, Config};
+use api::{check, serve, telemetry, wiring};
+use clap::Parser;
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => run(&cli.config).await,
+        Some(Command::Check(config)) => return check::run(&config, &mut io::stdout().lock()).await,
+        Some(Command::Openapi) => print_openapi(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Not a log line: the logs may not have begun, and a person is reading.
+            let _ = writeln!(io::stderr(), "trace-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: &Config) -> Result<(), Box<dyn Error>> {
+    telemetry::start(config.logs.filter()?, config.logs.log_format);
+    let server = wiring::server(config)?;
+    let listener = TcpListener::bind(server.address).await.map_err(|error| {
+        format!(
+            "cannot listen on {}: {error}; choose another --host or --port",
+            server.address
+        )
+    })?;
+    let address = listener.local_addr()?;
+    if server.is_open_to_all && !address.ip().is_loopback() {
+        tracing::warn!("everyone who can reach {address} is a developer; set DEVELOPERS and a trusted proxy");
+    }
+    tracing::info!(
+        upstream = %server.upstream.base_url,
+        credentials = server.upstream.credentials.describe(),
+        "listening on http://{address}"
+    );
+    serve::serve(
+        listener,
+        server.router,
+        serve::told_to_stop(),
+        server.shutdown_timeout,
+        server.ending,
+    )
+    .await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn print_openapi() -> Result<(), Box<dyn Error>> {
+    let config = Cli::try_parse_from(["trace-server"])?.config;
+    Ok(io::stdout().write_all(wiring::openapi(&config)?.as_bytes())?)
+}

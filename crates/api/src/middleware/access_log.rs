@@ -1,0 +1,145 @@
+//! One line for each request, written when its body is sent or given up.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::response::Response;
+use http::{Method, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::request_id::RequestId;
+use crate::problem::Problem;
+use crate::respond::X_CACHE;
+
+/// What the line will say. Never a query string, a body or a header that could hold a secret.
+#[derive(Debug)]
+pub(super) struct AccessLine {
+    begun: Instant,
+    request_id: RequestId,
+    method: Method,
+    path: String,
+    status: StatusCode,
+    cache: Option<String>,
+    cause: Option<String>,
+    first_byte_ms: f64,
+    bytes: u64,
+    is_whole: bool,
+}
+
+impl AccessLine {
+    pub(super) fn begin(begun: Instant, id: &RequestId, request: &Request) -> Self {
+        Self {
+            begun,
+            request_id: id.clone(),
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            status: StatusCode::OK,
+            cache: None,
+            cause: None,
+            first_byte_ms: 0.0,
+            bytes: 0,
+            is_whole: false,
+        }
+    }
+
+    pub(super) fn answered(&mut self, response: &Response) {
+        self.status = response.status();
+        self.cache = response
+            .headers()
+            .get(X_CACHE)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        let problem = response.extensions().get::<Problem>();
+        self.cause = problem.map(|problem| {
+            problem
+                .cause()
+                .map_or_else(|| problem.detail().to_owned(), ToString::to_string)
+        });
+        self.first_byte_ms = self.elapsed_ms();
+    }
+
+    fn elapsed_ms(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64() * 1000.0
+    }
+}
+
+impl Drop for AccessLine {
+    fn drop(&mut self) {
+        // Milliseconds to the microsecond: more is noise.
+        let rounded = |ms: f64| (ms * 1000.0).round() / 1000.0;
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "access",
+                    request_id = self.request_id.as_str(),
+                    method = self.method.as_str(),
+                    path = self.path,
+                    status = self.status.as_u16(),
+                    bytes = self.bytes,
+                    first_byte_ms = rounded(self.first_byte_ms),
+                    duration_ms = rounded(self.elapsed_ms()),
+                    cache = self.cache,
+                    whole = self.is_whole,
+                    cause = self.cause,
+                    "request"
+                )
+            };
+        }
+        if self.status.is_server_error() {
+            line!(warn);
+        } else {
+            line!(info);
+        }
+    }
+}
+
+/// A body whose bytes are counted for its line.
+#[derive(Debug)]
+pub(super) struct LoggedBody {
+    body: Body,
+    line: AccessLine,
+}
+
+impl LoggedBody {
+    pub(super) fn new(body: Body, mut line: AccessLine) -> Self {
+        // Nothing will be polled of an empty body.
+        line.is_whole = body.is_end_stream();
+        Self { body, line }
+    }
+}
+
+impl HttpBody for LoggedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.line.is_whole = self.body.is_end_stream();
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.line.is_whole = false;
+                self.line.cause = Some(error.to_string());
+            }
+            Poll::Ready(None) => self.line.is_whole = true,
+            Poll::Pending => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,76 @@
+//! Problems get their body where the request's id and path are known.
+
+use std::any::Any;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, header};
+
+use super::request_id::RequestId;
+use crate::problem::Problem;
+
+/// Writes the body of a response that carries a [`Problem`].
+pub(super) async fn render(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let id = request.extensions().get::<RequestId>().cloned();
+    let mut response = next.run(request).await;
+    let Some(problem) = response.extensions().get::<Problem>() else {
+        return response;
+    };
+    let body = problem.body(id.as_ref().map_or("", RequestId::as_str), &path);
+    // A document of texts and numbers cannot fail to be written.
+    let json = serde_json::to_vec(&body).unwrap_or_default();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.remove(header::CONTENT_LENGTH);
+    *response.body_mut() = json.into();
+    response
+}
+
+/// A panic is our own fault; what it says is for the log.
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer calls")]
+pub(super) fn of_panic(panic: Box<dyn Any + Send>) -> Response {
+    let said = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(panic = said.unwrap_or("of an unknown kind"), "a handler panicked");
+    Problem::internal().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::get;
+    use http::StatusCode;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_with_the_request_id() {
+        async fn broken() -> &'static str {
+            panic!("secret detail")
+        }
+        let app = super::super::around(Router::new().route("/broken", get(broken)), Vec::new());
+        let request = Request::get("/broken")
+            .header("x-request-id", "req-7")
+            .body(Body::empty())
+            .unwrap();
+        let response = app.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()["x-request-id"], "req-7");
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            (body["request_id"].as_str(), body["instance"].as_str()),
+            (Some("req-7"), Some("/broken"))
+        );
+        assert!(!body.to_string().contains("secret"));
+    }
+}

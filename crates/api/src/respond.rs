@@ -1,0 +1,50 @@
+//! From an answer of the service to an HTTP response.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use service::{Answer, AnswerBody, Fingerprint, Origin};
+
+use crate::extract::Conditions;
+use crate::state::AppState;
+use crate::stream::{Ending, SegmentedBody, coalesced};
+
+/// The response's header for how an answer was come by.
+pub const X_CACHE: http::HeaderName = http::HeaderName::from_static("x-cache");
+
+/// Answers may be kept by the browser alone, and only shown after asking us whether they changed.
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+/// JSON bytes with their origin and, where they are whole, an `ETag`; 304 when the reader has them already.
+pub fn json(answer: Answer, conditions: &Conditions, state: &AppState) -> Response {
+    let mut headers = origin_headers(answer.origin);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    match answer.body {
+        AnswerBody::Whole { pieces, fingerprint } => {
+            headers.extend(etag(fingerprint));
+            if conditions.has(fingerprint) {
+                headers.remove(header::CONTENT_TYPE);
+                return (StatusCode::NOT_MODIFIED, headers).into_response();
+            }
+            (headers, Body::new(SegmentedBody::new(pieces))).into_response()
+        }
+        AnswerBody::Arriving(stream) => {
+            // An error breaks the connection off: the reader must not take a part for the whole.
+            let stream = coalesced(Ending::new(stream, state.ending().clone()));
+            (headers, Body::from_stream(stream)).into_response()
+        }
+    }
+}
+
+/// `x-cache`, `age` in whole seconds and `cache-control`.
+pub fn origin_headers(origin: Origin) -> HeaderMap {
+    HeaderMap::from_iter([
+        (header::CACHE_CONTROL, CACHE_CONTROL),
+        (header::AGE, origin.age.as_secs().into()),
+        (X_CACHE, HeaderValue::from_static(origin.status.as_str())),
+    ])
+}
+
+fn etag(fingerprint: Fingerprint) -> Option<(header::HeaderName, HeaderValue)> {
+    Some((header::ETAG, HeaderValue::from_str(&fingerprint.to_etag()).ok()?))
+}

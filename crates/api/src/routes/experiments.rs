@@ -1,0 +1,31 @@
+//! Experiments.
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::ExperimentId;
+use service::Services;
+
+use super::problems::{ReadProblems, UpstreamProblems};
+use crate::extract::{Conditions, PathId};
+use crate::problem::Problem;
+use crate::respond;
+use crate::schema::ExperimentAnswer;
+use crate::state::AppState;
+
+/// One experiment.
+#[utoipa::path(
+    get,
+    path = "/api/mlflow/experiments/{experiment_id}",
+    tag = "experiments",
+    params(("experiment_id" = String, Path, description = "The experiment's id", example = "1")),
+    responses((status = 200, description = "The experiment", body = ExperimentAnswer), ReadProblems, UpstreamProblems)
+)]
+pub async fn get_experiment(
+    PathId(id): PathId<ExperimentId>,
+    conditions: Conditions,
+    State(services): State<Services>,
+    State(state): State<AppState>,
+) -> Result<Response, Problem> {
+    let answer = services.get_experiment(&id, conditions.freshness).await?;
+    Ok(respond::json(answer, &conditions, &state))
+}

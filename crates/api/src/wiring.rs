@@ -1,0 +1,135 @@
+//! Puts a server together from its settings: client, use cases, router.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use mlflow_client::{AuthSettings, ClientConfig, Flavor, MlflowClient, TrackingServer};
+use service::{Scope, Services, ServicesConfig, TraceSource};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, ConfigError};
+use crate::frontend::Frontend;
+use crate::router::{RouterConfig, openapi_text, router};
+use crate::state::{AppState, Settings};
+
+/// A server that is ready to listen.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it wants to listen.
+    pub address: SocketAddr,
+    /// All it serves.
+    pub router: Router,
+    /// Cancelled when answers that are still being sent must end.
+    pub ending: CancellationToken,
+    /// Time that requests under way have to end.
+    pub shutdown_timeout: Duration,
+    /// The MLflow server, for the log.
+    pub upstream: TrackingServer,
+    /// Whether everyone who can reach it is taken for a developer.
+    pub is_open_to_all: bool,
+}
+
+/// A server that cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum WiringError {
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The OpenAPI document cannot be written.
+    #[error("the OpenAPI document cannot be written: {0}")]
+    Document(#[from] serde_json::Error),
+}
+
+/// Makes the client of the settings.
+///
+/// # Errors
+/// When a setting cannot be used.
+pub fn client(config: &Config) -> Result<MlflowClient, ConfigError> {
+    Ok(MlflowClient::new(&config.mlflow.client_config()?)?)
+}
+
+/// Puts the server together; asks nobody anything yet.
+///
+/// # Errors
+/// When a setting cannot be used; the text says what to change.
+pub fn server(config: &Config) -> Result<Server, WiringError> {
+    let client = client(config)?;
+    let upstream = client.server().clone();
+    let services = services(config, &upstream, Arc::new(client))?;
+    let ending = CancellationToken::new();
+    let state = AppState::new(services, settings(config, &upstream), ending.clone());
+    let router_config = RouterConfig {
+        cors_origins: config.server.cors_origins()?,
+        frontend: config.server.static_dir()?.map(Frontend::new),
+    };
+    Ok(Server {
+        address: config.server.listen_address(config.access.is_databricks_app())?,
+        router: router(state, router_config)?,
+        ending,
+        shutdown_timeout: config.server.shutdown_timeout,
+        upstream,
+        is_open_to_all: config.access.is_open_to_all(),
+    })
+}
+
+/// The OpenAPI document of the settings' server, as it is committed.
+///
+/// # Errors
+/// As [`server`].
+pub fn openapi(config: &Config) -> Result<String, WiringError> {
+    let config_of_client = ClientConfig::new(
+        TrackingServer::resolve("http://127.0.0.1", &AuthSettings::default()).map_err(ConfigError::from)?,
+    );
+    let client = MlflowClient::new(&config_of_client).map_err(ConfigError::from)?;
+    let upstream = client.server().clone();
+    let services = services(config, &upstream, Arc::new(client))?;
+    Ok(openapi_text(&AppState::new(
+        services,
+        settings(config, &upstream),
+        CancellationToken::new(),
+    ))?)
+}
+
+fn services(
+    config: &Config,
+    upstream: &TrackingServer,
+    source: Arc<dyn TraceSource>,
+) -> Result<Services, ConfigError> {
+    let services = ServicesConfig {
+        // All calls are made with one set of credentials, so there is one view of the data.
+        scope: Scope::new(&format!(
+            "{} with {}",
+            upstream.base_url,
+            upstream.credentials.describe()
+        )),
+        experiment_id: config.mlflow.experiment_id()?,
+        cache: config.cache.policy(),
+        feed: config.limits.feed(),
+        parallel_traces: config.limits.parallel_traces,
+        roles: config.access.roles(),
+        local_user: config.access.local_user(upstream.flavor),
+    };
+    Ok(Services::new(source, services))
+}
+
+fn settings(config: &Config, upstream: &TrackingServer) -> Settings {
+    let url = &upstream.base_url;
+    let first_label = || {
+        url.host_str()
+            .and_then(|host| host.split('.').next())
+            .map(str::to_owned)
+    };
+    Settings {
+        trusts_proxy: config.access.trusts_proxy(),
+        max_body_bytes: config.limits.max_body_bytes(),
+        workspace_url: url.as_str().trim_end_matches('/').to_owned(),
+        deployment_name: (upstream.flavor == Flavor::Databricks)
+            .then(first_label)
+            .flatten(),
+        sme_thank_you_message: config.server.sme_thank_you_message.clone(),
+        model_endpoint: config.server.model_endpoint.clone(),
+        debug: config.server.debug,
+    }
+}
