@@ -4,12 +4,14 @@ use std::io;
 use std::time::Duration;
 
 use axum::extract::Request;
+use axum::middleware::map_request;
 use axum::serve::ListenerExt;
 use axum::{Router, ServiceExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::Layer;
-use tower_http::normalize_path::NormalizePathLayer;
+
+use crate::middleware::without_trailing_slash;
 
 /// What is left of the shutdown time when streams are told to end: enough to write their last line.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -28,8 +30,8 @@ pub async fn serve(
 ) -> io::Result<()> {
     let stopping = CancellationToken::new();
     let told = stopping.clone();
-    // A path answers with and without a slash at its end.
-    let app = NormalizePathLayer::trim_trailing_slash().layer(router);
+    // Around the router, because a layer of it would come after the route is chosen.
+    let app = map_request(async |request| without_trailing_slash(request)).layer(router);
     let make_service = ServiceExt::<Request>::into_make_service(app);
     // Small answers must not wait for an acknowledgement of the ones before.
     let listener = listener.tap_io(|socket| {

@@ -166,8 +166,11 @@ struct ExpectationBody<'a> {
 
 impl<'a> From<&'a Assessment> for AssessmentBody<'a> {
     fn from(a: &'a Assessment) -> Self {
-        let mut metadata: BTreeMap<&str, &str> =
-            a.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let mut metadata: BTreeMap<&str, &str> = a
+            .metadata
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
         if let Some(rationale) = a.rationale.as_deref() {
             metadata.insert("rationale", rationale);
         }
@@ -192,7 +195,10 @@ impl<'a> From<&'a Assessment> for AssessmentBody<'a> {
         };
         match &a.value {
             AssessmentValue::Feedback { value, error } => {
-                body.feedback = Some(FeedbackBody { value, error: error.as_ref() });
+                body.feedback = Some(FeedbackBody {
+                    value,
+                    error: error.as_ref(),
+                });
             }
             AssessmentValue::Expectation { value } => body.expectation = Some(ExpectationBody { value }),
             AssessmentValue::Issue { issue } => body.issue = Some(issue),

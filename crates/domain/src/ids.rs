@@ -110,7 +110,10 @@ mod tests {
     #[test]
     fn names_the_rule_that_was_broken() {
         let error = "abc".parse::<ExperimentId>().unwrap_err();
-        assert_eq!(error.to_string(), "experiment_id must be 1 to 20 digits (such as 1)");
+        assert_eq!(
+            error.to_string(),
+            "experiment_id must be 1 to 20 digits (such as 1)"
+        );
     }
 
     proptest! {

@@ -38,13 +38,18 @@ impl FromStr for SpanId {
         parse_hex(text.strip_prefix("0x").unwrap_or(text))
             .or_else(|| parse_base64(text))
             .map(Self)
-            .ok_or(InvalidId { kind: "span_id", rule: "8 bytes in base64 (DFx/0KajpFA=) or 16 hex digits" })
+            .ok_or(InvalidId {
+                kind: "span_id",
+                rule: "8 bytes in base64 (DFx/0KajpFA=) or 16 hex digits",
+            })
     }
 }
 
 fn parse_hex(text: &str) -> Option<[u8; 8]> {
     let is_hex = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    is_hex.then(|| u64::from_str_radix(text, 16).ok().map(u64::to_be_bytes)).flatten()
+    is_hex
+        .then(|| u64::from_str_radix(text, 16).ok().map(u64::to_be_bytes))
+        .flatten()
 }
 
 /// Accepts the URL-safe alphabet, a missing padding, and the space that a form decoder makes of `+`.
@@ -107,7 +112,10 @@ pub struct Attributes<'a>(Vec<(JsonStr<'a>, &'a RawValue)>);
 impl<'a> Attributes<'a> {
     /// The value stored under `key`, as it stands in the span (mostly a JSON string that holds JSON text).
     pub fn raw(&self, key: &str) -> Option<&'a RawValue> {
-        self.0.iter().find(|(name, _)| name.0 == key).map(|(_, value)| *value)
+        self.0
+            .iter()
+            .find(|(name, _)| name.0 == key)
+            .map(|(_, value)| *value)
     }
 
     /// The JSON text stored under `key`, one level unwrapped: `{"query": "x"}`, `"TOOL"`, `20`.
@@ -200,11 +208,16 @@ impl<'a> SpanView<'a> {
     }
 
     fn id_text(&self) -> Option<&JsonStr<'a>> {
-        self.span_id.as_ref().or_else(|| self.context.as_ref()?.span_id.as_ref())
+        self.span_id
+            .as_ref()
+            .or_else(|| self.context.as_ref()?.span_id.as_ref())
     }
 
     fn parent_text(&self) -> Option<&JsonStr<'a>> {
-        self.parent_span_id.as_ref().or(self.parent_id.as_ref()).filter(|text| !text.0.is_empty())
+        self.parent_span_id
+            .as_ref()
+            .or(self.parent_id.as_ref())
+            .filter(|text| !text.0.is_empty())
     }
 
     /// The span's id, when it has a well-formed one.
@@ -243,7 +256,10 @@ impl<'a> SpanView<'a> {
         let size = |key| self.attributes.raw(key).map_or(0, |value| value.get().len());
         SpanSummary {
             name: self.name.as_ref(),
-            trace_id: self.trace_id.as_ref().or_else(|| self.context.as_ref()?.trace_id.as_ref()),
+            trace_id: self
+                .trace_id
+                .as_ref()
+                .or_else(|| self.context.as_ref()?.trace_id.as_ref()),
             span_id: self.id_text(),
             parent_span_id: self.parent_text(),
             start_time_unix_nano: self.start_time_unix_nano.or(self.start_time),
@@ -349,7 +365,10 @@ mod tests {
         let summary = serde_json::to_value(view.summary(text.len())).unwrap();
         assert_eq!(summary["start_time_unix_nano"], 1_795_457_376_872_393_064_u64);
         assert_eq!(summary["status"]["code"], "STATUS_CODE_OK");
-        assert_eq!(summary["attributes"], json!({"mlflow.spanType": "\"RETRIEVER\"", "small": "1"}));
+        assert_eq!(
+            summary["attributes"],
+            json!({"mlflow.spanType": "\"RETRIEVER\"", "small": "1"})
+        );
         assert_eq!(summary["sizes"]["total_bytes"], text.len());
         assert_eq!(summary["sizes"]["inputs_bytes"], r#""{\"q\": 1}""#.len());
         assert_eq!(summary["sizes"]["events_count"], 1);
@@ -369,8 +388,14 @@ mod tests {
         assert_eq!(view.id(), "DFx/0KajpFA=".parse().ok());
         assert!(view.is_root());
         let summary = serde_json::to_value(view.summary(0)).unwrap();
-        assert_eq!(summary["status"], json!({"code": "STATUS_CODE_ERROR", "message": "boom"}));
-        assert_eq!((&summary["start_time_unix_nano"], &summary["end_time_unix_nano"]), (&json!(1), &json!(2)));
+        assert_eq!(
+            summary["status"],
+            json!({"code": "STATUS_CODE_ERROR", "message": "boom"})
+        );
+        assert_eq!(
+            (&summary["start_time_unix_nano"], &summary["end_time_unix_nano"]),
+            (&json!(1), &json!(2))
+        );
     }
 
     #[test]

@@ -50,7 +50,11 @@ pub(crate) fn parse_proto_duration(text: &str) -> Option<Duration> {
         Some(_) => return None,
         None => (text.strip_suffix('s')?, "0"),
     };
-    if !seconds.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+    if !seconds
+        .bytes()
+        .chain(fraction.bytes())
+        .all(|b| b.is_ascii_digit())
+    {
         return None;
     }
     let nanos: u32 = format!("{fraction:0<9}").parse().ok()?;

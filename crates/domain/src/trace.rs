@@ -129,7 +129,9 @@ impl TraceInfo {
             num_spans: usize,
         }
         let stats = self.trace_metadata.get("mlflow.trace.sizeStats")?;
-        serde_json::from_str::<SizeStats>(stats).ok().map(|stats| stats.num_spans)
+        serde_json::from_str::<SizeStats>(stats)
+            .ok()
+            .map(|stats| stats.num_spans)
     }
 }
 
@@ -142,6 +144,9 @@ mod tests {
         let state: TraceState = serde_json::from_str("\"PAUSED\"").unwrap();
         assert_eq!(state, TraceState::StateUnspecified);
         assert!(!state.is_finished());
-        assert_eq!(serde_json::to_string(&TraceState::InProgress).unwrap(), "\"IN_PROGRESS\"");
+        assert_eq!(
+            serde_json::to_string(&TraceState::InProgress).unwrap(),
+            "\"IN_PROGRESS\""
+        );
     }
 }

@@ -48,11 +48,20 @@ impl Capabilities {
             (Flavor::Databricks, _) => true,
             (Flavor::OpenSource, feature) => parsed.is_some_and(|version| version < since(feature)),
         };
-        let absent = [Feature::TracesV3, Feature::BatchGetInfos, Feature::TracesGet, Feature::TraceArtifact]
-            .into_iter()
-            .filter(|feature| lacks(*feature))
-            .fold(0, |bits, feature| bits | feature as u8);
-        Self { flavor, version, absent: AtomicU8::new(absent) }
+        let absent = [
+            Feature::TracesV3,
+            Feature::BatchGetInfos,
+            Feature::TracesGet,
+            Feature::TraceArtifact,
+        ]
+        .into_iter()
+        .filter(|feature| lacks(*feature))
+        .fold(0, |bits, feature| bits | feature as u8);
+        Self {
+            flavor,
+            version,
+            absent: AtomicU8::new(absent),
+        }
     }
 
     /// The kind of server.

@@ -33,7 +33,11 @@ impl MlflowClient {
     pub fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
         let transport = Transport::new(config)?;
         let server = config.server.clone();
-        Ok(Self(Arc::new(Inner { server, transport, capabilities: OnceCell::new() })))
+        Ok(Self(Arc::new(Inner {
+            server,
+            transport,
+            capabilities: OnceCell::new(),
+        })))
     }
 
     /// The server this client talks to.

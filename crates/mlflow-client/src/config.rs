@@ -73,7 +73,11 @@ pub struct PoolLimits {
 
 impl Default for PoolLimits {
     fn default() -> Self {
-        Self { max_connections: 100, max_idle_per_host: 20, reuse: ConnectionReuse::Auto }
+        Self {
+            max_connections: 100,
+            max_idle_per_host: 20,
+            reuse: ConnectionReuse::Auto,
+        }
     }
 }
 

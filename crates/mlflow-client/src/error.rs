@@ -160,9 +160,16 @@ impl ClientError {
     /// Sorts a failure of the HTTP library.
     pub(crate) fn from_reqwest(operation: &'static str, error: reqwest::Error, read_limit: Duration) -> Self {
         if error.is_timeout() && !error.is_connect() {
-            return Self::Timeout { operation, phase: "silence", limit: read_limit };
+            return Self::Timeout {
+                operation,
+                phase: "silence",
+                limit: read_limit,
+            };
         }
-        Self::Unreachable { operation, source: TransportError::new(error) }
+        Self::Unreachable {
+            operation,
+            source: TransportError::new(error),
+        }
     }
 
     /// Whether the same call may succeed later without anyone changing anything.

@@ -106,6 +106,12 @@ impl Origin {
         age: Duration::ZERO,
     };
 
+    /// The origin of a part that the upstream was asked for just now, in vain or not.
+    pub(crate) const ASKED: Self = Self {
+        status: CacheStatus::Miss,
+        age: Duration::ZERO,
+    };
+
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             status: self.status.max(other.status),

@@ -13,6 +13,7 @@ mod observe;
 mod problems;
 mod request_id;
 mod trace_access;
+mod trailing_slash;
 
 use axum::Router;
 use axum::middleware::from_fn;
@@ -22,6 +23,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
 pub use trace_access::require_trace_access;
+pub use trailing_slash::without_trailing_slash;
 
 /// Puts the stack around a router.
 pub fn around(router: Router, cors_origins: Vec<HeaderValue>) -> Router {

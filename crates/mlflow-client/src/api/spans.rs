@@ -30,19 +30,27 @@ pub struct SpanBody {
 
 impl fmt::Debug for SpanBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpanBody").field("content_length", &self.content_length).finish_non_exhaustive()
+        f.debug_struct("SpanBody")
+            .field("content_length", &self.content_length)
+            .finish_non_exhaustive()
     }
 }
 
 impl From<Response> for SpanBody {
     fn from(response: Response) -> Self {
-        Self { content_length: response.content_length(), chunks: response.into_stream().boxed() }
+        Self {
+            content_length: response.content_length(),
+            chunks: response.into_stream().boxed(),
+        }
     }
 }
 
 impl From<Bytes> for SpanBody {
     fn from(whole: Bytes) -> Self {
-        Self { content_length: Some(whole.len() as u64), chunks: stream::iter([Ok(whole)]).boxed() }
+        Self {
+            content_length: Some(whole.len() as u64),
+            chunks: stream::iter([Ok(whole)]).boxed(),
+        }
     }
 }
 
@@ -122,9 +130,15 @@ impl MlflowClient {
         let location = info.tags.get("mlflow.artifactLocation").map(String::as_str);
         let Some(folder) = location.and_then(|uri| uri.strip_prefix("mlflow-artifacts:/")) else {
             let message = "its artifact location cannot be reached through the server".to_owned();
-            return Err(ClientError::SpansNotFound { operation: "artifacts.get", message });
+            return Err(ClientError::SpansNotFound {
+                operation: "artifacts.get",
+                message,
+            });
         };
-        let path = format!("/api/2.0/mlflow-artifacts/artifacts/{}/traces.json", folder.trim_matches('/'));
+        let path = format!(
+            "/api/2.0/mlflow-artifacts/artifacts/{}/traces.json",
+            folder.trim_matches('/')
+        );
         match self.transport().open(&Call::get("artifacts.get", path)).await {
             Err(ClientError::NotFound { operation, message }) => {
                 Err(ClientError::SpansNotFound { operation, message })
@@ -148,9 +162,21 @@ impl MlflowClient {
     async fn open_signed_spans_once(&self, id: &TraceId) -> Result<SpanBody, ClientError> {
         let path = format!("/api/2.0/mlflow/traces/{id}/credentials-for-data-download");
         let call = Call::get("traces.credentials", path);
-        let signed = self.transport().json::<SignedDownload>(&call).await?.credential_info;
-        let headers: Vec<_> = signed.headers.into_iter().map(|header| (header.name, header.value)).collect();
-        match self.transport().open_signed(SIGNED_OPERATION, signed.signed_uri, &headers).await {
+        let signed = self
+            .transport()
+            .json::<SignedDownload>(&call)
+            .await?
+            .credential_info;
+        let headers: Vec<_> = signed
+            .headers
+            .into_iter()
+            .map(|header| (header.name, header.value))
+            .collect();
+        match self
+            .transport()
+            .open_signed(SIGNED_OPERATION, signed.signed_uri, &headers)
+            .await
+        {
             Err(ClientError::NotFound { operation, .. }) => {
                 let message = "the cloud store has no traces.json".to_owned();
                 Err(ClientError::SpansNotFound { operation, message })

@@ -95,11 +95,16 @@ impl MlflowClient {
     /// [`ClientError::Rejected`] when the server cannot read filter, order or page token. An unknown experiment is no
     /// error to MLflow: nothing is found there.
     pub async fn search_traces(&self, search: &SearchTraces) -> Result<TracePage, ClientError> {
-        let mut found = TracePage { traces: Vec::new(), next_page_token: search.page_token.clone() };
+        let mut found = TracePage {
+            traces: Vec::new(),
+            next_page_token: search.page_token.clone(),
+        };
         loop {
             let got = u32::try_from(found.traces.len()).unwrap_or(u32::MAX);
             let wanted = search.max_results.saturating_sub(got).min(MAX_PAGE);
-            let page = self.search_page(search, wanted, found.next_page_token.as_deref()).await?;
+            let page = self
+                .search_page(search, wanted, found.next_page_token.as_deref())
+                .await?;
             let is_empty = page.traces.is_empty();
             found.traces.extend(page.traces);
             found.next_page_token = page.next_page_token;
@@ -142,7 +147,11 @@ impl MlflowClient {
             page_token,
         };
         let call = Call::read_by_post("traces.search", "/api/3.0/mlflow/traces/search", &body)?;
-        Ok(self.transport().json::<SearchAnswer<TraceInfoV3>>(&call).await?.into())
+        Ok(self
+            .transport()
+            .json::<SearchAnswer<TraceInfoV3>>(&call)
+            .await?
+            .into())
     }
 
     async fn search_page_v2(
@@ -164,7 +173,11 @@ impl MlflowClient {
                 call = call.query(key, value);
             }
         }
-        Ok(self.transport().json::<SearchAnswer<TraceInfoV2>>(&call).await?.into())
+        Ok(self
+            .transport()
+            .json::<SearchAnswer<TraceInfoV2>>(&call)
+            .await?
+            .into())
     }
 
     /// One trace, without spans.
@@ -181,7 +194,12 @@ impl MlflowClient {
             }
         }
         let call = Call::get("traces.info_v2", format!("/api/2.0/mlflow/traces/{id}/info"));
-        Ok(self.transport().json::<InfoAnswerV2>(&call).await?.trace_info.into())
+        Ok(self
+            .transport()
+            .json::<InfoAnswerV2>(&call)
+            .await?
+            .trace_info
+            .into())
     }
 
     /// Many traces without spans in one call, or `None` where the server cannot do that. Traces it does not know are

@@ -22,8 +22,10 @@ pub(super) struct Profile {
 /// When the file cannot be read, is no ini file, or has no such section.
 pub(super) fn read(file: &Path, name: &str) -> Result<Profile, ConfigError> {
     let shown = || file.display().to_string();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| ConfigError::ProfileFile { file: shown(), reason: error.kind().to_string() })?;
+    let text = std::fs::read_to_string(file).map_err(|error| ConfigError::ProfileFile {
+        file: shown(),
+        reason: error.kind().to_string(),
+    })?;
     // The parser's own error would quote the line, which may hold the token.
     let ini = Ini::load_from_str_noescape(&text).map_err(|error| ConfigError::ProfileFile {
         file: shown(),
@@ -31,8 +33,17 @@ pub(super) fn read(file: &Path, name: &str) -> Result<Profile, ConfigError> {
     })?;
     let section = ini
         .section(Some(name))
-        .ok_or_else(|| ConfigError::ProfileMissing { file: shown(), profile: name.to_owned() })?;
-    let value = |key| section.get(key).map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned);
+        .ok_or_else(|| ConfigError::ProfileMissing {
+            file: shown(),
+            profile: name.to_owned(),
+        })?;
+    let value = |key| {
+        section
+            .get(key)
+            .map(str::trim)
+            .filter(|v| !v.is_empty())
+            .map(str::to_owned)
+    };
     Ok(Profile {
         host: value("host"),
         token: value("token").map(SecretString::from),

@@ -66,7 +66,10 @@ impl Authenticator {
                 Self::Fixed(secret_header(&format!("Basic {}", STANDARD.encode(pair)))?)
             }
             Credentials::Bearer(token) => Self::Fixed(bearer(token)?),
-            Credentials::OAuthM2M { client_id, client_secret } => Self::OAuth(TokenCache::new(
+            Credentials::OAuthM2M {
+                client_id,
+                client_secret,
+            } => Self::OAuth(TokenCache::new(
                 http,
                 server.base_url.clone(),
                 client_id.clone(),

@@ -34,7 +34,9 @@ struct Inner {
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TokenCache").field("client_id", &self.client_id).finish_non_exhaustive()
+        f.debug_struct("TokenCache")
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,7 +64,12 @@ struct Discovery {
 }
 
 impl TokenCache {
-    pub(super) fn new(http: reqwest::Client, host: Url, client_id: String, client_secret: SecretString) -> Self {
+    pub(super) fn new(
+        http: reqwest::Client,
+        host: Url,
+        client_id: String,
+        client_secret: SecretString,
+    ) -> Self {
         Self(Arc::new(Inner {
             http,
             host,
@@ -98,7 +105,9 @@ impl TokenCache {
         let cache = self.clone();
         tokio::spawn(async move {
             // Someone else is at it already.
-            let Ok(_renewal) = cache.0.renewal.try_lock() else { return };
+            let Ok(_renewal) = cache.0.renewal.try_lock() else {
+                return;
+            };
             match cache.0.fetch().await {
                 Ok(fresh) => *cache.0.token.lock().await = Some(fresh),
                 Err(error) => tracing::warn!(%error, "the access token could not be renewed early"),
@@ -150,8 +159,12 @@ impl Inner {
     async fn token_endpoint(&self) -> Url {
         let usual = with_path(&self.host, "/oidc/v1/token");
         let discovery = with_path(&self.host, "/oidc/.well-known/oauth-authorization-server");
-        let Ok(answer) = self.http.get(discovery).timeout(TOKEN_CALL_LIMIT).send().await else { return usual };
-        let Ok(body) = answer.bytes().await else { return usual };
+        let Ok(answer) = self.http.get(discovery).timeout(TOKEN_CALL_LIMIT).send().await else {
+            return usual;
+        };
+        let Ok(body) = answer.bytes().await else {
+            return usual;
+        };
         match serde_json::from_slice::<Discovery>(&body) {
             Ok(found) if found.token_endpoint.origin() == self.host.origin() => found.token_endpoint,
             _ => usual,
@@ -166,5 +179,8 @@ fn with_path(host: &Url, path: &str) -> Url {
 }
 
 fn unreachable(error: reqwest::Error) -> ClientError {
-    ClientError::Unreachable { operation: OPERATION, source: TransportError::new(error) }
+    ClientError::Unreachable {
+        operation: OPERATION,
+        source: TransportError::new(error),
+    }
 }

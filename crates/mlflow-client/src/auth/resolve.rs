@@ -35,15 +35,25 @@ pub struct AuthSettings {
 #[derive(Debug, Clone, thiserror::Error)]
 #[expect(missing_docs, reason = "each variant is its message")]
 pub enum ConfigError {
-    #[error("MLFLOW_TRACKING_URI {uri:?} is not a URL; use http://HOST:PORT, https://HOST, databricks or databricks://PROFILE")]
+    #[error(
+        "MLFLOW_TRACKING_URI {uri:?} is not a URL; use http://HOST:PORT, https://HOST, databricks or databricks://PROFILE"
+    )]
     NotAUrl { uri: String },
-    #[error("MLFLOW_TRACKING_URI has the scheme {scheme:?}; use http, https, databricks or databricks://PROFILE")]
+    #[error(
+        "MLFLOW_TRACKING_URI has the scheme {scheme:?}; use http, https, databricks or databricks://PROFILE"
+    )]
     Scheme { scheme: String },
-    #[error("MLFLOW_TRACKING_URI is {uri:?} but no workspace is known; set DATABRICKS_HOST, or DATABRICKS_CONFIG_PROFILE and a profile in {file:?}")]
+    #[error(
+        "MLFLOW_TRACKING_URI is {uri:?} but no workspace is known; set DATABRICKS_HOST, or DATABRICKS_CONFIG_PROFILE and a profile in {file:?}"
+    )]
     NoWorkspace { uri: String, file: String },
-    #[error("the workspace {host:?} has no credentials; set DATABRICKS_TOKEN, or DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET")]
+    #[error(
+        "the workspace {host:?} has no credentials; set DATABRICKS_TOKEN, or DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET"
+    )]
     NoWorkspaceCredentials { host: String },
-    #[error("more than one way to authenticate: both DATABRICKS_TOKEN and DATABRICKS_CLIENT_ID are set; unset one")]
+    #[error(
+        "more than one way to authenticate: both DATABRICKS_TOKEN and DATABRICKS_CLIENT_ID are set; unset one"
+    )]
     TwoCredentials,
     #[error("the workspace URL must be https, unless it is on this machine")]
     PlainHttpWorkspace,
@@ -84,7 +94,9 @@ impl TrackingServer {
         if uri == "databricks" {
             return Self::workspace(uri, None, settings);
         }
-        let mut url = Url::parse(uri).map_err(|_| ConfigError::NotAUrl { uri: without_userinfo(uri) })?;
+        let mut url = Url::parse(uri).map_err(|_| ConfigError::NotAUrl {
+            uri: without_userinfo(uri),
+        })?;
         match url.scheme() {
             "databricks" => Self::workspace(uri, url.host_str(), settings),
             "http" | "https" if is_workspace(&url, settings) => {
@@ -93,7 +105,9 @@ impl TrackingServer {
                 Self::checked_workspace(url, credentials)
             }
             "http" | "https" => Ok(Self::open_source(url, settings)),
-            scheme => Err(ConfigError::Scheme { scheme: scheme.to_owned() }),
+            scheme => Err(ConfigError::Scheme {
+                scheme: scheme.to_owned(),
+            }),
         }
     }
 
@@ -116,21 +130,34 @@ impl TrackingServer {
             })
             .or_else(|| settings.mlflow_token.clone().map(Credentials::Bearer))
             .unwrap_or(Credentials::None);
-        Self { base_url: url, flavor: Flavor::OpenSource, credentials }
+        Self {
+            base_url: url,
+            flavor: Flavor::OpenSource,
+            credentials,
+        }
     }
 
     fn workspace(uri: &str, profile: Option<&str>, settings: &AuthSettings) -> Result<Self, ConfigError> {
-        let file = settings.databricks_config_file.clone().unwrap_or_else(|| PathBuf::from(".databrickscfg"));
+        let file = settings
+            .databricks_config_file
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(".databrickscfg"));
         let profile = match (profile, &settings.databricks_host) {
             // A profile named in the URI wins over the environment, as in MLflow.
             (Some(name), _) => Some(databricks_profile::read(&file, name)?),
             (None, Some(_)) => None,
             (None, None) => {
                 let name = settings.databricks_profile.as_deref().unwrap_or("DEFAULT");
-                let no_workspace =
-                    || ConfigError::NoWorkspace { uri: uri.to_owned(), file: file.display().to_string() };
+                let no_workspace = || ConfigError::NoWorkspace {
+                    uri: uri.to_owned(),
+                    file: file.display().to_string(),
+                };
                 let found = databricks_profile::read(&file, name);
-                Some(if settings.databricks_profile.is_some() { found? } else { found.map_err(|_| no_workspace())? })
+                Some(if settings.databricks_profile.is_some() {
+                    found?
+                } else {
+                    found.map_err(|_| no_workspace())?
+                })
             }
         };
         let host = match &profile {
@@ -150,7 +177,11 @@ impl TrackingServer {
         if base_url.scheme() != "https" && !is_loopback(&base_url) {
             return Err(ConfigError::PlainHttpWorkspace);
         }
-        Ok(Self { base_url, flavor: Flavor::Databricks, credentials })
+        Ok(Self {
+            base_url,
+            flavor: Flavor::Databricks,
+            credentials,
+        })
     }
 }
 
@@ -164,20 +195,33 @@ fn workspace_credentials(
         Some(profile) => (profile.token, profile.client_id.zip(profile.client_secret)),
         None => (
             settings.databricks_token.clone(),
-            settings.databricks_client_id.clone().zip(settings.databricks_client_secret.clone()),
+            settings
+                .databricks_client_id
+                .clone()
+                .zip(settings.databricks_client_secret.clone()),
         ),
     };
     match (token, client) {
         (Some(_), Some(_)) => Err(ConfigError::TwoCredentials),
         (Some(token), None) => Ok(Credentials::Bearer(token)),
-        (None, Some((client_id, client_secret))) => Ok(Credentials::OAuthM2M { client_id, client_secret }),
-        (None, None) => Err(ConfigError::NoWorkspaceCredentials { host: url.host_str().unwrap_or("").to_owned() }),
+        (None, Some((client_id, client_secret))) => Ok(Credentials::OAuthM2M {
+            client_id,
+            client_secret,
+        }),
+        (None, None) => Err(ConfigError::NoWorkspaceCredentials {
+            host: url.host_str().unwrap_or("").to_owned(),
+        }),
     }
 }
 
 fn is_workspace(url: &Url, settings: &AuthSettings) -> bool {
     let host = url.host_str().unwrap_or("");
-    let known = [".databricks.com", ".azuredatabricks.net", ".databricks.azure.cn", ".databricks.azure.us"];
+    let known = [
+        ".databricks.com",
+        ".azuredatabricks.net",
+        ".databricks.azure.cn",
+        ".databricks.azure.us",
+    ];
     let is_configured = settings
         .databricks_host
         .as_deref()
@@ -188,8 +232,14 @@ fn is_workspace(url: &Url, settings: &AuthSettings) -> bool {
 
 /// A workspace's origin; the Apps platform gives the host without a scheme.
 fn workspace_url(host: &str) -> Result<Url, ConfigError> {
-    let text = if host.contains("://") { host.to_owned() } else { format!("https://{host}") };
-    let mut url = Url::parse(&text).map_err(|_| ConfigError::NotAUrl { uri: without_userinfo(host) })?;
+    let text = if host.contains("://") {
+        host.to_owned()
+    } else {
+        format!("https://{host}")
+    };
+    let mut url = Url::parse(&text).map_err(|_| ConfigError::NotAUrl {
+        uri: without_userinfo(host),
+    })?;
     strip_to_origin(&mut url);
     Ok(url)
 }
@@ -222,7 +272,9 @@ fn without_userinfo(text: &str) -> String {
 }
 
 fn percent_decoded(text: &str) -> String {
-    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8_lossy()
+        .into_owned()
 }
 
 #[cfg(test)]

@@ -39,9 +39,15 @@ impl Call {
         path: impl Into<String>,
         body: &impl Serialize,
     ) -> Result<Self, ClientError> {
-        let body = serde_json::to_vec(body)
-            .map_err(|error| ClientError::Malformed { operation, reason: error.to_string() })?;
-        Ok(Self { method: Method::POST, body: Some(body.into()), ..Self::get(operation, path) })
+        let body = serde_json::to_vec(body).map_err(|error| ClientError::Malformed {
+            operation,
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            method: Method::POST,
+            body: Some(body.into()),
+            ..Self::get(operation, path)
+        })
     }
 
     pub(crate) fn query(mut self, key: &'static str, value: impl Into<String>) -> Self {
@@ -57,6 +63,9 @@ impl Call {
             _ => "not JSON",
         };
         let reason = format!("{kind} (line {}, column {})", error.line(), error.column());
-        ClientError::Malformed { operation: self.operation, reason }
+        ClientError::Malformed {
+            operation: self.operation,
+            reason,
+        }
     }
 }

@@ -59,20 +59,29 @@ impl Transport {
 
     /// Sends a call and reads its JSON answer whole.
     pub(crate) async fn json<T: DeserializeOwned>(&self, call: &Call) -> Result<T, ClientError> {
-        self.within_deadline(call, self.retrying(call, || async {
-            let body = self.send(call).await?.whole(self.max_buffered_bytes).await?;
-            serde_json::from_slice(&body).map_err(|error| call.malformed(&error))
-        }))
+        self.within_deadline(
+            call,
+            self.retrying(call, || async {
+                let body = self.send(call).await?.whole(self.max_buffered_bytes).await?;
+                serde_json::from_slice(&body).map_err(|error| call.malformed(&error))
+            }),
+        )
         .await
     }
 
     /// Sends a call and returns once its answer begins.
     pub(crate) async fn open(&self, call: &Call) -> Result<Response, ClientError> {
-        self.within_deadline(call, self.retrying(call, || self.send(call))).await
+        self.within_deadline(call, self.retrying(call, || self.send(call)))
+            .await
     }
 
     /// Sends a call and reads its answer whole as text, at most `limit` bytes and within `deadline`; never retried.
-    pub(crate) async fn short_text(&self, call: &Call, limit: usize, deadline: Duration) -> Result<String, ClientError> {
+    pub(crate) async fn short_text(
+        &self,
+        call: &Call,
+        limit: usize,
+        deadline: Duration,
+    ) -> Result<String, ClientError> {
         let read = async {
             let body = self.send(call).await?.whole(limit).await?;
             Ok(String::from_utf8_lossy(&body).into_owned())
@@ -126,7 +135,9 @@ impl Transport {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let Some(pause) = retries.pause_before_next(&error) else { return Err(error) };
+            let Some(pause) = retries.pause_before_next(&error) else {
+                return Err(error);
+            };
             tracing::debug!(operation = call.operation, %error, pause_ms = pause.as_millis(), "trying again");
             tokio::time::sleep(pause).await;
         }
@@ -138,7 +149,9 @@ impl Transport {
         let result = self.send_as(call, authorization.clone(), permit).await;
         match (result, authorization) {
             // A token may be withdrawn before its time: one try with a new one.
-            (Err(ClientError::Unauthorized { .. }), Some(used)) if self.authenticator.refused(&used).await => {
+            (Err(ClientError::Unauthorized { .. }), Some(used))
+                if self.authenticator.refused(&used).await =>
+            {
                 let permit = self.connection(call.operation).await?;
                 let renewed = self.authenticator.header().await?;
                 self.send_as(call, renewed, permit).await
@@ -153,12 +166,18 @@ impl Transport {
         authorization: Option<HeaderValue>,
         permit: OwnedSemaphorePermit,
     ) -> Result<Response, ClientError> {
-        let mut request = self.reuse.client().request(call.method.clone(), self.url(&call.path)).query(&call.query);
+        let mut request = self
+            .reuse
+            .client()
+            .request(call.method.clone(), self.url(&call.path))
+            .query(&call.query);
         if let Some(value) = authorization {
             request = request.header(header::AUTHORIZATION, value);
         }
         if let Some(body) = &call.body {
-            request = request.header(header::CONTENT_TYPE, "application/json").body(body.clone());
+            request = request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.clone());
         }
         let answer = request.send().await;
         let answer = answer.map_err(|e| ClientError::from_reqwest(call.operation, e, self.timeouts.read))?;
@@ -188,11 +207,18 @@ async fn within<T>(
     work: impl Future<Output = Result<T, ClientError>>,
 ) -> Result<T, ClientError> {
     let in_time = tokio::time::timeout(limit, work).await;
-    in_time.unwrap_or(Err(ClientError::Timeout { operation, phase: "whole call", limit }))
+    in_time.unwrap_or(Err(ClientError::Timeout {
+        operation,
+        phase: "whole call",
+        limit,
+    }))
 }
 
 fn malformed_header(operation: &'static str) -> ClientError {
-    ClientError::Malformed { operation, reason: "a header for the signed URL is not a header".to_owned() }
+    ClientError::Malformed {
+        operation,
+        reason: "a header for the signed URL is not a header".to_owned(),
+    }
 }
 
 /// Redirects are not followed: an API does not redirect, and a login page is no answer.
@@ -208,5 +234,7 @@ fn http_client(config: &ClientConfig, idle_per_host: usize) -> Result<reqwest::C
         .pool_max_idle_per_host(idle_per_host)
         .redirect(redirect::Policy::none())
         .build()
-        .map_err(|error| ConfigError::Tls { reason: error.without_url().to_string() })
+        .map_err(|error| ConfigError::Tls {
+            reason: error.without_url().to_string(),
+        })
 }

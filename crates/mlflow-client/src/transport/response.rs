@@ -35,7 +35,12 @@ impl Response {
         read_limit: Duration,
     ) -> Result<Self, ClientError> {
         let status = http.status();
-        let response = Self { operation, http, read_limit, _permit: permit };
+        let response = Self {
+            operation,
+            http,
+            read_limit,
+            _permit: permit,
+        };
         if status.is_success() {
             return Ok(response);
         }
@@ -49,8 +54,14 @@ impl Response {
 
     /// Reads the body whole.
     pub(crate) async fn whole(mut self, limit: usize) -> Result<Bytes, ClientError> {
-        let too_large = ClientError::TooLarge { operation: self.operation, limit };
-        let expected = self.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let too_large = ClientError::TooLarge {
+            operation: self.operation,
+            limit,
+        };
+        let expected = self
+            .content_length()
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(0);
         if expected > limit {
             return Err(too_large);
         }
@@ -73,7 +84,10 @@ impl Response {
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
         let (operation, limit) = (self.operation, self.read_limit);
-        self.http.chunk().await.map_err(|error| ClientError::from_reqwest(operation, error, limit))
+        self.http
+            .chunk()
+            .await
+            .map_err(|error| ClientError::from_reqwest(operation, error, limit))
     }
 
     async fn into_error(self, status: StatusCode) -> ClientError {
@@ -84,7 +98,11 @@ impl Response {
         if is_html && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
             return ClientError::RouteAbsent { operation };
         }
-        let said = if is_html { ErrorBody::default() } else { ErrorBody::read(&body) };
+        let said = if is_html {
+            ErrorBody::default()
+        } else {
+            ErrorBody::read(&body)
+        };
         said.into_error(operation, status, retry_after)
     }
 }
@@ -99,16 +117,26 @@ struct ErrorBody {
 
 impl ErrorBody {
     fn read(body: &[u8]) -> Self {
-        let mut said = serde_json::from_slice(body)
-            .unwrap_or_else(|_| Self { message: String::from_utf8_lossy(body).into_owned(), ..Self::default() });
+        let mut said = serde_json::from_slice(body).unwrap_or_else(|_| Self {
+            message: String::from_utf8_lossy(body).into_owned(),
+            ..Self::default()
+        });
         if let Some((end, _)) = said.message.char_indices().nth(ERROR_MESSAGE_LIMIT) {
             said.message.truncate(end);
         }
         said
     }
 
-    fn into_error(self, operation: &'static str, status: StatusCode, retry_after: Option<Duration>) -> ClientError {
-        let Self { error_code: code, message } = self;
+    fn into_error(
+        self,
+        operation: &'static str,
+        status: StatusCode,
+        retry_after: Option<Duration>,
+    ) -> ClientError {
+        let Self {
+            error_code: code,
+            message,
+        } = self;
         let number = status.as_u16();
         match number {
             401 => ClientError::Unauthorized { operation },
@@ -118,31 +146,56 @@ impl ErrorBody {
                 ClientError::SpansNotFound { operation, message }
             }
             404 => ClientError::NotFound { operation, message },
-            429 => ClientError::RateLimited { operation, retry_after },
-            408 | 502..=504 => ClientError::Unavailable { operation, status: number, retry_after },
+            429 => ClientError::RateLimited {
+                operation,
+                retry_after,
+            },
+            408 | 502..=504 => ClientError::Unavailable {
+                operation,
+                status: number,
+                retry_after,
+            },
             300..=399 => ClientError::Rejected {
                 operation,
                 status: number,
                 code: "REDIRECT".to_owned(),
                 message: "the server redirects elsewhere; is this the address of its API?".to_owned(),
             },
-            400..=499 => ClientError::Rejected { operation, status: number, code, message },
+            400..=499 => ClientError::Rejected {
+                operation,
+                status: number,
+                code,
+                message,
+            },
             500 if message.contains("Trace data not stored in tracking store") => {
                 ClientError::SpansNotFound { operation, message }
             }
-            _ => ClientError::Failed { operation, status: number, code, message },
+            _ => ClientError::Failed {
+                operation,
+                status: number,
+                code,
+                message,
+            },
         }
     }
 }
 
 fn is_html(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html"))
 }
 
 /// Whole seconds only: that is what Databricks sends; a date would need a clock we share.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    let seconds: u64 = headers
+        .get(header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     Some(Duration::from_secs(seconds))
 }
 
@@ -157,21 +210,37 @@ mod tests {
 
     #[test]
     fn captured_errors_are_read_by_meaning() {
-        let unknown = r#"{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"Trace with ID tr-0 is not found."}"#;
+        let unknown =
+            r#"{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"Trace with ID tr-0 is not found."}"#;
         assert!(matches!(error(404, unknown), ClientError::NotFound { .. }));
         let no_spans = r#"{"error_code":"NOT_FOUND","message":"Trace data not found for path=traces.json"}"#;
         assert!(matches!(error(404, no_spans), ClientError::SpansNotFound { .. }));
-        let not_stored = r#"{"error_code":"INTERNAL_ERROR","message":"Trace data not stored in tracking store"}"#;
-        assert!(matches!(error(500, not_stored), ClientError::SpansNotFound { .. }));
+        let not_stored =
+            r#"{"error_code":"INTERNAL_ERROR","message":"Trace data not stored in tracking store"}"#;
+        assert!(matches!(
+            error(500, not_stored),
+            ClientError::SpansNotFound { .. }
+        ));
         let filter = r#"{"error_code":"INVALID_PARAMETER_VALUE","message":"Invalid clause(s)"}"#;
-        assert!(matches!(error(400, filter), ClientError::Rejected { status: 400, .. }));
-        assert!(matches!(error(500, "boom"), ClientError::Failed { status: 500, .. }));
-        assert!(matches!(error(302, ""), ClientError::Rejected { status: 302, .. }));
+        assert!(matches!(
+            error(400, filter),
+            ClientError::Rejected { status: 400, .. }
+        ));
+        assert!(matches!(
+            error(500, "boom"),
+            ClientError::Failed { status: 500, .. }
+        ));
+        assert!(matches!(
+            error(302, ""),
+            ClientError::Rejected { status: 302, .. }
+        ));
     }
 
     #[test]
     fn a_long_message_is_cut_between_characters() {
-        let ClientError::Failed { message, .. } = error(500, &"é".repeat(5000)) else { panic!("not a failure") };
+        let ClientError::Failed { message, .. } = error(500, &"é".repeat(5000)) else {
+            panic!("not a failure")
+        };
         assert_eq!(message.chars().count(), ERROR_MESSAGE_LIMIT);
     }
 }

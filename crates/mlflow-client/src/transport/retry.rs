@@ -21,7 +21,10 @@ pub(super) struct Retries {
 
 impl Retries {
     pub(super) fn new(policy: RetryPolicy) -> Self {
-        Self { budget: AtomicI64::new(i64::from(policy.budget_cap) * MILLI), policy }
+        Self {
+            budget: AtomicI64::new(i64::from(policy.budget_cap) * MILLI),
+            policy,
+        }
     }
 
     /// Counts a call in and returns its own account of tries.
@@ -31,13 +34,22 @@ impl Retries {
         let cap = i64::from(self.policy.budget_cap) * MILLI;
         let add = |left: i64| Some((left + deposit).min(cap));
         // The closure never says None, so the update never fails.
-        let _ = self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
-        CallRetries { shared: self, done: 0, flavor, is_idempotent }
+        let _ = self
+            .budget
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        CallRetries {
+            shared: self,
+            done: 0,
+            flavor,
+            is_idempotent,
+        }
     }
 
     fn withdraw(&self) -> bool {
         let take = |left: i64| (left >= MILLI).then_some(left - MILLI);
-        self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+        self.budget
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .is_ok()
     }
 }
 
@@ -61,7 +73,10 @@ impl CallRetries<'_> {
         if asked > LONGEST_RETRY_AFTER || !self.shared.withdraw() {
             return None;
         }
-        let mean = policy.first_pause.saturating_mul(1 << self.done.min(16)).min(policy.max_pause);
+        let mean = policy
+            .first_pause
+            .saturating_mul(1 << self.done.min(16))
+            .min(policy.max_pause);
         self.done += 1;
         Some(mean.mul_f64(rand::random_range(0.5..1.5)).max(asked))
     }
@@ -71,7 +86,9 @@ impl CallRetries<'_> {
 /// MLflow is a bug that answers the same again; on Databricks it may pass.
 fn is_retried(error: &ClientError, flavor: Flavor) -> bool {
     match error {
-        ClientError::RateLimited { .. } | ClientError::Unavailable { .. } | ClientError::Unreachable { .. } => true,
+        ClientError::RateLimited { .. }
+        | ClientError::Unavailable { .. }
+        | ClientError::Unreachable { .. } => true,
         ClientError::Failed { status: 500, .. } => flavor == Flavor::Databricks,
         _ => false,
     }
@@ -83,7 +100,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn unavailable(retry_after: Option<Duration>) -> ClientError {
-        ClientError::Unavailable { operation: "op", status: 503, retry_after }
+        ClientError::Unavailable {
+            operation: "op",
+            status: 503,
+            retry_after,
+        }
     }
 
     fn retries() -> Retries {
@@ -109,9 +130,16 @@ mod tests {
         let mut call = shared.begin(true, Flavor::OpenSource);
         let long = Some(Duration::from_secs(600));
         assert_eq!(call.pause_before_next(&unavailable(long)), None);
-        assert_eq!(call.pause_before_next(&ClientError::Unauthorized { operation: "op" }), None);
-        let failed =
-            ClientError::Failed { operation: "op", status: 500, code: String::new(), message: String::new() };
+        assert_eq!(
+            call.pause_before_next(&ClientError::Unauthorized { operation: "op" }),
+            None
+        );
+        let failed = ClientError::Failed {
+            operation: "op",
+            status: 500,
+            code: String::new(),
+            message: String::new(),
+        };
         assert_eq!(call.pause_before_next(&failed), None);
         let mut call = shared.begin(true, Flavor::Databricks);
         assert!(call.pause_before_next(&failed).is_some());

@@ -34,7 +34,11 @@ impl Reuse {
             ConnectionReuse::Never => Some(false),
             ConnectionReuse::Auto => (scheme == "https").then_some(true),
         };
-        Self { pooled, fresh, decision: OnceCell::new_with(decided) }
+        Self {
+            pooled,
+            fresh,
+            decision: OnceCell::new_with(decided),
+        }
     }
 
     /// The client with pooled connections, whatever was decided: for TLS cloud stores.
@@ -45,12 +49,18 @@ impl Reuse {
     /// The client to send with. Until it is decided every call has a fresh connection: slower by a handshake,
     /// never by a stall.
     pub(super) fn client(&self) -> &Client {
-        if self.decision.get() == Some(&true) { &self.pooled } else { &self.fresh }
+        if self.decision.get() == Some(&true) {
+            &self.pooled
+        } else {
+            &self.fresh
+        }
     }
 
     /// Whether connections are used again; measures if that is not decided. `None` when the server did not answer.
     pub(super) async fn decide(&self, version: &Url) -> Option<bool> {
-        let decided = self.decision.get_or_try_init(|| async { measure(&self.pooled, version).await.ok_or(()) });
+        let decided = self
+            .decision
+            .get_or_try_init(|| async { measure(&self.pooled, version).await.ok_or(()) });
         decided.await.ok().copied()
     }
 }
@@ -67,6 +77,10 @@ async fn measure(pooled: &Client, version: &Url) -> Option<bool> {
         }
     }
     let is_reused = fastest < STALL;
-    tracing::info!(fastest_us = fastest.as_micros(), is_reused, "measured small answers on a reused connection");
+    tracing::info!(
+        fastest_us = fastest.as_micros(),
+        is_reused,
+        "measured small answers on a reused connection"
+    );
     Some(is_reused)
 }

@@ -65,12 +65,18 @@ impl ExpectationV3 {
 impl From<AssessmentV3> for Assessment {
     fn from(wire: AssessmentV3) -> Self {
         let value = match (wire.expectation, wire.issue, wire.feedback) {
-            (Some(expectation), _, _) => AssessmentValue::Expectation { value: expectation.into_value() },
+            (Some(expectation), _, _) => AssessmentValue::Expectation {
+                value: expectation.into_value(),
+            },
             (None, Some(issue), _) => AssessmentValue::Issue { issue },
-            (None, None, Some(FeedbackV3 { value, error })) => {
-                AssessmentValue::Feedback { value: value.unwrap_or_else(null), error }
-            }
-            (None, None, None) => AssessmentValue::Feedback { value: null(), error: None },
+            (None, None, Some(FeedbackV3 { value, error })) => AssessmentValue::Feedback {
+                value: value.unwrap_or_else(null),
+                error,
+            },
+            (None, None, None) => AssessmentValue::Feedback {
+                value: null(),
+                error: None,
+            },
         };
         Self {
             assessment_id: wire.assessment_id,
@@ -100,17 +106,26 @@ mod tests {
             "source": {"source_type": "HUMAN", "source_id": "ann"},
             "create_time": "2026-11-23T18:09:53.382Z", "last_update_time": "2026-11-23T18:09:53.382Z",
         });
-        wire.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        wire.as_object_mut()
+            .unwrap()
+            .extend(members.as_object().unwrap().clone());
         let wire: AssessmentV3 = serde_json::from_value(wire).unwrap();
         serde_json::to_value(Assessment::from(wire)).unwrap()
     }
 
     #[test]
     fn an_expectation_is_decoded_from_its_text() {
-        let serialized = json!({"serialization_format": "JSON_FORMAT", "value": "[\"a\", 12345678901234567890]"});
+        let serialized =
+            json!({"serialization_format": "JSON_FORMAT", "value": "[\"a\", 12345678901234567890]"});
         let body = rendered(&json!({"expectation": {"serialized_value": serialized}, "rationale": "why"}));
-        assert_eq!(body["expectation"], json!({"value": ["a", 12_345_678_901_234_567_890_u64]}));
-        assert_eq!((&body["name"], &body["assessment_name"]), (&json!("n"), &json!("n")));
+        assert_eq!(
+            body["expectation"],
+            json!({"value": ["a", 12_345_678_901_234_567_890_u64]})
+        );
+        assert_eq!(
+            (&body["name"], &body["assessment_name"]),
+            (&json!("n"), &json!("n"))
+        );
         assert_eq!(body["metadata"]["rationale"], "why");
         assert_eq!(body["create_time_ms"], 1_795_457_393_382_i64);
         assert_eq!(body["valid"], true);
@@ -119,7 +134,10 @@ mod tests {
     #[test]
     fn a_text_that_is_no_json_stands_for_itself() {
         let serialized = json!({"serialization_format": "JSON_FORMAT", "value": "{oops"});
-        assert_eq!(rendered(&json!({"expectation": {"serialized_value": serialized}}))["expectation"]["value"], "{oops");
+        assert_eq!(
+            rendered(&json!({"expectation": {"serialized_value": serialized}}))["expectation"]["value"],
+            "{oops"
+        );
     }
 
     #[test]

@@ -237,8 +237,12 @@ impl<'a> From<&'a OtlpSpan<'a>> for DictSpan<'a> {
             end_time_unix_nano: span.end_time_unix_nano,
             events: span.events.iter().map(event).collect(),
             status: DictStatus {
-                code: status.and_then(|s| s.code.as_ref()).map_or("STATUS_CODE_UNSET", |code| &code.0),
-                message: status.and_then(|s| s.message.as_ref()).map_or("", |message| &message.0),
+                code: status
+                    .and_then(|s| s.code.as_ref())
+                    .map_or("STATUS_CODE_UNSET", |code| &code.0),
+                message: status
+                    .and_then(|s| s.message.as_ref())
+                    .map_or("", |message| &message.0),
             },
             attributes: &span.attributes,
             links: span.links.iter().map(link).collect(),
@@ -249,12 +253,14 @@ impl<'a> From<&'a OtlpSpan<'a>> for DictSpan<'a> {
 /// Links name their target in hex, spans name themselves in base64.
 fn hex(base64: &str) -> Cow<'_, str> {
     match STANDARD.decode(base64) {
-        Ok(bytes) => bytes.iter().fold(String::new(), |mut text, byte| {
-            // A String takes all writes.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-        .into(),
+        Ok(bytes) => bytes
+            .iter()
+            .fold(String::new(), |mut text, byte| {
+                // A String takes all writes.
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
+            .into(),
         Err(_) => Cow::Borrowed(base64),
     }
 }
@@ -304,9 +310,18 @@ mod tests {
             "attributes": [{"key": "i", "value": {"int_value": "9223372036854775807"}}, {"key": "n", "value": {}}],
         }]));
         let span = &got["spans"][0];
-        assert_eq!(span["attributes"], json!({"i": "9223372036854775807", "n": "null"}));
-        assert_eq!(span["status"], json!({"code": "STATUS_CODE_UNSET", "message": ""}));
-        assert_eq!((&span["parent_span_id"], &span["end_time_unix_nano"]), (&Value::Null, &Value::Null));
+        assert_eq!(
+            span["attributes"],
+            json!({"i": "9223372036854775807", "n": "null"})
+        );
+        assert_eq!(
+            span["status"],
+            json!({"code": "STATUS_CODE_UNSET", "message": ""})
+        );
+        assert_eq!(
+            (&span["parent_span_id"], &span["end_time_unix_nano"]),
+            (&Value::Null, &Value::Null)
+        );
     }
 
     #[test]

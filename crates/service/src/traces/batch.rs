@@ -37,8 +37,10 @@ impl Services {
     /// None for a trace that fails: it is `null` and its reason is among the errors.
     pub async fn get_traces(&self, batch: TraceBatch, freshness: Freshness) -> Result<Answer, ServiceError> {
         let infos = self.many_infos(&batch.trace_ids, freshness).await;
-        let loaded = infos.values().filter_map(|info| info.as_ref().ok());
-        let origin = loaded.fold(Origin::OWN, |all, info| all.and(Origin::from(info)));
+        let of_info = |info: &LoadedInfo| info.as_ref().map_or(Origin::ASKED, Origin::from);
+        let origin = infos
+            .values()
+            .fold(Origin::OWN, |all, info| all.and(of_info(info)));
         let entry = |id: TraceId| -> ListEntry {
             match infos.get(&id) {
                 Some(Ok(info)) => Ok(Arc::clone(&info.value)),

@@ -1,7 +1,6 @@
 //! Puts traces together from parts that exist already: the rendered info and the text of the spans.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use domain::TraceId;
@@ -10,7 +9,7 @@ use serde::Serialize;
 
 use super::info::InfoEntry;
 use crate::Services;
-use crate::answer::{AnswerBody, CacheStatus, Fingerprint, Origin};
+use crate::answer::{AnswerBody, Fingerprint, Origin};
 use crate::cache::Freshness;
 use crate::error::{ErrorCode, ServiceError};
 use crate::records::to_json;
@@ -131,13 +130,7 @@ pub(super) fn excused(
             } else {
                 SpanPart::Empty
             };
-            Ok((
-                part,
-                Origin {
-                    status: CacheStatus::Miss,
-                    age: Duration::ZERO,
-                },
-            ))
+            Ok((part, Origin::ASKED))
         }
         loaded => loaded,
     }

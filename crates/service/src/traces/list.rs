@@ -12,7 +12,7 @@ use serde_json::json;
 use super::document::{PartError, SpanInclusion, SpanPart, TracePart, excused};
 use super::info::InfoEntry;
 use crate::Services;
-use crate::answer::{Answer, AnswerBody, CacheStatus, Fingerprint, Origin};
+use crate::answer::{Answer, AnswerBody, Fingerprint, Origin};
 use crate::cache::Freshness;
 use crate::error::ServiceError;
 use crate::records::to_json;
@@ -79,10 +79,7 @@ impl Services {
             let body = self.arriving_list(entries, kind, inclusion, freshness);
             return Ok(Answer {
                 body,
-                origin: origin.and(Origin {
-                    status: CacheStatus::Miss,
-                    ..Origin::OWN
-                }),
+                origin: origin.and(Origin::ASKED),
             });
         };
         let origin = parts
