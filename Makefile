@@ -1,15 +1,31 @@
-# trace-server. `make run` and `make test` do all the set-up on a fresh machine.
+# trace-server. On a fresh machine `make run` and `make test` do all the set-up themselves.
 
 CARGO ?= cargo
-MLFLOW := tests/mlflow/serve.py
-SEEDED := $(MLFLOW) --data target/mlflow/data --
+SERVE := tests/mlflow/serve.py
+SAMPLES := target/mlflow/samples
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench openapi fmt
+.PHONY: help run test lint bench openapi
 
-help: ## what can be made
+help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ## serve: a real MLflow with sample traces, or the one of MLFLOW_TRACKING_URI
+run: ## serve a real MLflow with sample traces, or the one of MLFLOW_TRACKING_URI
 	$(CARGO) build --release --locked --package trace-server
-	$(if $(MLFLOW_TRACKING_URI),,$(SEEDED)) tests/run.sh target/release/trace-server
+	$(if $(MLFLOW_TRACKING_URI),,$(SERVE) --data $(SAMPLES) --) tests/run.sh target/release/trace-server
+
+test: lint ## lint, then all tests against real MLflow servers, new and old
+	$(CARGO) build --locked --package trace-server
+	$(SERVE) -- $(SERVE) --version 2.22.1 --env-prefix MLFLOW2 -- tests/run_tests.sh
+
+lint: ## formatting, clippy, documentation
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+bench: ## compare us with MLflow itself, cold and warm, in one run
+	$(CARGO) build --release --locked --package trace-server
+	$(SERVE) --data $(SAMPLES) -- tests/bench.py target/release/trace-server
+
+openapi: ## write openapi/openapi.json anew
+	$(CARGO) run --locked --quiet --package trace-server -- openapi > openapi/openapi.json

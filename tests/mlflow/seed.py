@@ -54,6 +54,7 @@ def main() -> None:
         "artifact": stored.as_artifact(experiment, spans=5, span_bytes=800),
     }
     trace_ids = list(dict.fromkeys([*conversations, *named.values()]))
+    client.set_terminated(client.create_run(experiment, run_name="Labeling session: week 46").info.run_id)
     run = session_run(client, experiment, conversations[:RUN_TRACES])
     seed = {
         "experiment_id": experiment,

@@ -16,6 +16,7 @@ mod experiment;
 mod ids;
 mod run;
 pub mod span;
+pub mod span_v2;
 mod timestamp;
 mod trace;
 

@@ -1,9 +1,8 @@
 //! Spans in MLflow's dictionary format, read without copying what is not needed.
 //!
 //! A span is kept and passed on as the JSON text MLflow stores; [`SpanView`] borrows from that text just
-//! what filters, summaries and previews look at. Two shapes exist: the one of MLflow 3 (`span_id`,
-//! `start_time_unix_nano`, ids in base64) and the one of MLflow 2 (`context.span_id`, `start_time`, ids in
-//! hex); both are read.
+//! what filters, summaries and previews look at. The shape is that of MLflow 3; what MLflow 2 wrote is rewritten
+//! to it where it comes in (see [`crate::span_v2`]).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -74,7 +73,7 @@ impl fmt::Display for SpanId {
 }
 
 /// A JSON string, borrowed where it holds no escape.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JsonStr<'a>(pub Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for JsonStr<'a> {
@@ -154,14 +153,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Attributes<'a> {
     }
 }
 
-#[derive(Debug, Deserialize)]
-struct V2Context<'a> {
-    #[serde(borrow)]
-    span_id: Option<JsonStr<'a>>,
-    #[serde(borrow)]
-    trace_id: Option<JsonStr<'a>>,
-}
-
 /// A span as far as this product reads it; everything borrows from the span's JSON text.
 #[derive(Debug, Deserialize)]
 pub struct SpanView<'a> {
@@ -183,19 +174,6 @@ pub struct SpanView<'a> {
     attributes: Attributes<'a>,
     #[serde(borrow, default)]
     events: Vec<&'a RawValue>,
-    // MLflow 2 names:
-    #[serde(borrow)]
-    context: Option<V2Context<'a>>,
-    #[serde(borrow)]
-    parent_id: Option<JsonStr<'a>>,
-    #[serde(borrow)]
-    start_time: Option<&'a RawValue>,
-    #[serde(borrow)]
-    end_time: Option<&'a RawValue>,
-    #[serde(borrow)]
-    status_code: Option<JsonStr<'a>>,
-    #[serde(borrow)]
-    status_message: Option<JsonStr<'a>>,
 }
 
 impl<'a> SpanView<'a> {
@@ -207,22 +185,13 @@ impl<'a> SpanView<'a> {
         serde_json::from_str(json)
     }
 
-    fn id_text(&self) -> Option<&JsonStr<'a>> {
-        self.span_id
-            .as_ref()
-            .or_else(|| self.context.as_ref()?.span_id.as_ref())
-    }
-
     fn parent_text(&self) -> Option<&JsonStr<'a>> {
-        self.parent_span_id
-            .as_ref()
-            .or(self.parent_id.as_ref())
-            .filter(|text| !text.0.is_empty())
+        self.parent_span_id.as_ref().filter(|text| !text.0.is_empty())
     }
 
     /// The span's id, when it has a well-formed one.
     pub fn id(&self) -> Option<SpanId> {
-        self.id_text()?.0.parse().ok()
+        self.span_id.as_ref()?.0.parse().ok()
     }
 
     /// The parent's id; `None` on a root.
@@ -237,8 +206,8 @@ impl<'a> SpanView<'a> {
 
     /// Whether the span has an end.
     pub fn is_ended(&self) -> bool {
-        let end = self.end_time_unix_nano.or(self.end_time);
-        end.is_some_and(|end| !matches!(end.get(), "null" | "0"))
+        self.end_time_unix_nano
+            .is_some_and(|end| !matches!(end.get(), "null" | "0"))
     }
 
     /// The span's type, such as `TOOL`.
@@ -256,15 +225,12 @@ impl<'a> SpanView<'a> {
         let size = |key| self.attributes.raw(key).map_or(0, |value| value.get().len());
         SpanSummary {
             name: self.name.as_ref(),
-            trace_id: self
-                .trace_id
-                .as_ref()
-                .or_else(|| self.context.as_ref()?.trace_id.as_ref()),
-            span_id: self.id_text(),
+            trace_id: self.trace_id.as_ref(),
+            span_id: self.span_id.as_ref(),
             parent_span_id: self.parent_text(),
-            start_time_unix_nano: self.start_time_unix_nano.or(self.start_time),
-            end_time_unix_nano: self.end_time_unix_nano.or(self.end_time),
-            status: self.summary_status(),
+            start_time_unix_nano: self.start_time_unix_nano,
+            end_time_unix_nano: self.end_time_unix_nano,
+            status: self.status,
             attributes: SmallAttributes(&self.attributes),
             sizes: SpanSizes {
                 total_bytes,
@@ -276,23 +242,6 @@ impl<'a> SpanView<'a> {
             },
         }
     }
-
-    fn summary_status(&self) -> SummaryStatus<'_> {
-        match (self.status, &self.status_code) {
-            (None, Some(code)) => SummaryStatus::V2 {
-                code: format!("STATUS_CODE_{}", code.0),
-                message: self.status_message.as_ref().map_or("", |message| &message.0),
-            },
-            (status, _) => SummaryStatus::Raw(status),
-        }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum SummaryStatus<'a> {
-    Raw(Option<&'a RawValue>),
-    V2 { code: String, message: &'a str },
 }
 
 /// Sizes of a span's parts, in bytes of JSON text as MLflow sends it.
@@ -321,7 +270,7 @@ struct SpanSummary<'v, 'a> {
     parent_span_id: Option<&'v JsonStr<'a>>,
     start_time_unix_nano: Option<&'a RawValue>,
     end_time_unix_nano: Option<&'a RawValue>,
-    status: SummaryStatus<'v>,
+    status: Option<&'a RawValue>,
     attributes: SmallAttributes<'v, 'a>,
     sizes: SpanSizes,
 }
@@ -374,28 +323,6 @@ mod tests {
         assert_eq!(summary["sizes"]["events_count"], 1);
         assert_eq!(view.span_type().as_deref(), Some("RETRIEVER"));
         assert!(view.is_ended() && !view.is_root());
-    }
-
-    #[test]
-    fn a_span_of_mlflow_2_is_read_under_its_own_names() {
-        let text = json!({
-            "name": "root", "context": {"span_id": "0x0c5c7fd0a6a3a450", "trace_id": "0x65"}, "parent_id": null,
-            "start_time": 1, "end_time": 2, "status_code": "ERROR", "status_message": "boom",
-            "attributes": {"mlflow.spanType": "\"CHAIN\""}, "events": [],
-        })
-        .to_string();
-        let view = SpanView::parse(&text).unwrap();
-        assert_eq!(view.id(), "DFx/0KajpFA=".parse().ok());
-        assert!(view.is_root());
-        let summary = serde_json::to_value(view.summary(0)).unwrap();
-        assert_eq!(
-            summary["status"],
-            json!({"code": "STATUS_CODE_ERROR", "message": "boom"})
-        );
-        assert_eq!(
-            (&summary["start_time_unix_nano"], &summary["end_time_unix_nano"]),
-            (&json!(1), &json!(2))
-        );
     }
 
     #[test]

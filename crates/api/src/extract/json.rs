@@ -52,40 +52,48 @@ fn unread(error: &axum::Error, limit: usize) -> Problem {
 fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let field = error.path().to_string();
+        let path = error.path().to_string();
         let error = error.into_inner();
         match error.classify() {
-            Category::Data => {
-                Problem::invalid_field(if field == "." { "body" } else { &field }, rule(&error))
-            }
-            Category::Syntax | Category::Eof | Category::Io => {
-                Problem::unreadable(format!("the request body is not JSON: {error}"))
-            }
+            Category::Data => broken_rule(if path == "." { "" } else { &path }, &error),
+            Category::Syntax | Category::Eof | Category::Io => not_json(&error),
         }
     })?;
-    match deserializer.end() {
-        Ok(()) => Ok(value),
-        Err(error) => Err(Problem::unreadable(format!(
-            "the request body is not JSON: {error}"
-        ))),
+    deserializer.end().map_err(|error| not_json(&error))?;
+    // serde would take a list for an object whose members stand in order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::invalid_field("body", "must be an object"));
     }
+    Ok(value)
+}
+
+fn not_json(error: &serde_json::Error) -> Problem {
+    Problem::unreadable(format!("the request body is not JSON: {error}"))
 }
 
 /// The error in words that go on after the field's name; where it stands in the text is said by the path.
-fn rule(error: &serde_json::Error) -> String {
+fn broken_rule(path: &str, error: &serde_json::Error) -> Problem {
     let text = error.to_string();
     let text = text
         .rsplit_once(" at line ")
         .map_or(text.as_str(), |(text, _)| text);
-    // "invalid type: string "x", expected u32" and "missing field `run_id`" read better so:
-    if let Some((_, expected)) = text.rsplit_once(", expected ") {
-        return format!("must be {expected}");
+    if let Some(field) = text
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
+        let dot = if path.is_empty() { "" } else { "." };
+        return Problem::invalid_field(format!("{path}{dot}{field}"), "is required");
     }
-    // An id says its own name first: "trace_id must be …".
-    match text.split_once(" must be ") {
-        Some((name, rule)) if !name.contains(' ') => format!("must be {rule}"),
-        _ => text.to_owned(),
-    }
+    let rule = match (text.rsplit_once(", expected "), text.split_once(" must be ")) {
+        (Some((_, "a sequence")), _) => "must be a list".to_owned(),
+        (Some((_, "a boolean")), _) => "must be true or false".to_owned(),
+        (Some((_, expected)), _) if expected.starts_with("struct ") => "must be an object".to_owned(),
+        (Some((_, expected)), _) => format!("must be {expected}"),
+        // An id says its own name first: "trace_id must be …".
+        (None, Some((name, rule))) if !name.contains(' ') => format!("must be {rule}"),
+        (None, _) => text.to_owned(),
+    };
+    Problem::invalid_field(if path.is_empty() { "body" } else { path }, rule)
 }
 
 #[cfg(test)]
@@ -116,20 +124,20 @@ mod tests {
                 "must be 1 to 20 digits (such as 1)",
             ),
             (r#"{"ids":["1"],"count":"2"}"#, "count", "must be u32"),
-            (r#"{"ids":["1"],"of":{"ids":3}}"#, "of.ids", "must be a sequence"),
-            (r#"{"count":2}"#, "body", "missing field `ids`"),
-            ("[1]", "ids[0]", ""),
+            (r#"{"ids":["1"],"of":{"ids":3}}"#, "of.ids", "must be a list"),
+            (r#"{"ids":["1"],"of":{}}"#, "of.ids", "is required"),
+            (r#"{"count":2}"#, "ids", "is required"),
+            (r#"[["1"], 2, null]"#, "body", "must be an object"),
+            ("[]", "body", "must be an object"),
+            ("3", "body", "must be an object"),
         ] {
             let problem = problem(body);
-            if !rule.is_empty() {
-                assert_eq!(
-                    (
-                        &problem["error"]["details"]["field"],
-                        &problem["error"]["details"]["rule"]
-                    ),
-                    (&field.into(), &rule.into())
-                );
-            }
+            let details = &problem["error"]["details"];
+            assert_eq!(
+                (details["field"].as_str(), details["rule"].as_str()),
+                (Some(field), Some(rule)),
+                "{body}"
+            );
             assert_eq!(problem["status"], 422, "{body}");
         }
     }

@@ -1,8 +1,8 @@
 //! What every request passes through, from the outside in:
 //!
-//! 1. [`observe`]: the request's id, the time it took, one log line when its body is sent. Outermost, so that it
+//! 1. `observe`: the request's id, the time it took, one log line when its body is sent. Outermost, so that it
 //!    sees what every other layer answered.
-//! 2. [`problems`]: gives a [`crate::problem::Problem`] its body. Outside of everything that can answer with one.
+//! 2. `problems`: gives a [`crate::problem::Problem`] its body. Outside of everything that can answer with one.
 //! 3. CORS, before anything that costs: a preflight reaches no handler.
 //! 4. Compression, outside of the handlers and inside of the log, which counts the bytes that are sent.
 //! 5. Panics become a problem, next to the handlers.

@@ -89,7 +89,8 @@ struct OtlpLink<'a> {
 
 #[derive(Debug, Deserialize)]
 struct KeyValue<'a> {
-    #[serde(borrow)]
+    // An empty key is left out, as protobuf's JSON does with all defaults.
+    #[serde(borrow, default)]
     key: JsonStr<'a>,
     // Null is a key without a value.
     #[serde(borrow, default)]
@@ -203,16 +204,15 @@ struct DictStatus<'a> {
 struct DictEvent<'a> {
     name: Option<&'a JsonStr<'a>>,
     time_unix_nano: Option<&'a RawValue>,
-    #[serde(serialize_with = "attributes_as_values")]
-    attributes: &'a [KeyValue<'a>],
+    attributes: Values<'a>,
 }
 
 #[derive(Serialize)]
 struct DictLink<'a> {
     trace_id: String,
     span_id: String,
-    #[serde(serialize_with = "attributes_as_values")]
-    attributes: &'a [KeyValue<'a>],
+    /// Null where there are none, as the SDK leaves them.
+    attributes: Option<Values<'a>>,
 }
 
 impl<'a> From<&'a OtlpSpan<'a>> for DictSpan<'a> {
@@ -221,12 +221,12 @@ impl<'a> From<&'a OtlpSpan<'a>> for DictSpan<'a> {
         let event = |event: &'a OtlpEvent<'a>| DictEvent {
             name: event.name.as_ref(),
             time_unix_nano: event.time_unix_nano,
-            attributes: &event.attributes,
+            attributes: Values(&event.attributes),
         };
         let link = |link: &'a OtlpLink<'a>| DictLink {
             trace_id: format!("tr-{}", hex(&link.trace_id.0)),
             span_id: hex(&link.span_id.0).into_owned(),
-            attributes: &link.attributes,
+            attributes: (!link.attributes.is_empty()).then_some(Values(&link.attributes)),
         };
         Self {
             trace_id: &span.trace_id,
@@ -269,17 +269,22 @@ fn attributes_as_json_text<S: Serializer>(pairs: &[KeyValue<'_>], serializer: S)
     serializer.collect_map(pairs.iter().map(|pair| (&pair.key, pair.value.python_json())))
 }
 
-fn attributes_as_values<S: Serializer>(pairs: &[KeyValue<'_>], serializer: S) -> Result<S::Ok, S::Error> {
-    let mut map = serializer.serialize_map(Some(pairs.len()))?;
-    for pair in pairs {
-        let json = pair.value.python_json();
-        match serde_json::from_str::<&RawValue>(&json) {
-            Ok(value) => map.serialize_entry(&pair.key, value)?,
-            // NaN and Infinity are no JSON: they stay text.
-            Err(_) => map.serialize_entry(&pair.key, &json)?,
+/// Attributes of events and links: plain values, where a span's are JSON text.
+struct Values<'a>(&'a [KeyValue<'a>]);
+
+impl Serialize for Values<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for pair in self.0 {
+            let json = pair.value.python_json();
+            match serde_json::from_str::<&RawValue>(&json) {
+                Ok(value) => map.serialize_entry(&pair.key, value)?,
+                // NaN and Infinity are no JSON: they stay text.
+                Err(_) => map.serialize_entry(&pair.key, &json)?,
+            }
         }
+        map.end()
     }
-    map.end()
 }
 
 #[cfg(test)]
@@ -307,12 +312,15 @@ mod tests {
     fn quoted_integers_and_unset_members_are_read() {
         let got = converted(&json!([{
             "trace_id": "AA==", "span_id": "AQ==",
-            "attributes": [{"key": "i", "value": {"int_value": "9223372036854775807"}}, {"key": "n", "value": {}}],
+            "attributes": [
+                {"key": "i", "value": {"int_value": "9223372036854775807"}}, {"key": "n", "value": {}},
+                {"value": {"bool_value": true}},
+            ],
         }]));
         let span = &got["spans"][0];
         assert_eq!(
             span["attributes"],
-            json!({"i": "9223372036854775807", "n": "null"})
+            json!({"i": "9223372036854775807", "n": "null", "": "true"})
         );
         assert_eq!(
             span["status"],

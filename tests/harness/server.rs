@@ -1,0 +1,206 @@
+//! The built binary, started for one test.
+
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::task::JoinHandle;
+
+/// How long anything that must happen may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A client for tests: keeps connections, follows nothing, decodes nothing.
+pub fn http_client() -> Client {
+    // A second provider is refused, which is fine: the first is the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_gzip()
+        .no_proxy();
+    builder.build().expect("a client without options can be made")
+}
+
+/// A running trace-server. Killed when dropped.
+#[derive(Debug)]
+pub struct TraceServer {
+    /// Its address.
+    pub url: String,
+    http: Client,
+    child: Child,
+    log: JoinHandle<Vec<String>>,
+}
+
+impl TraceServer {
+    /// A server on this MLflow, with the experiment configured.
+    pub async fn on(url: &str, experiment_id: &str) -> Self {
+        Self::with(&[
+            ("MLFLOW_TRACKING_URI", url),
+            ("MLFLOW_EXPERIMENT_ID", experiment_id),
+        ])
+        .await
+    }
+
+    /// A server with these settings and no others from the environment.
+    pub async fn with(settings: &[(&str, &str)]) -> Self {
+        let mut child = command(settings)
+            .spawn()
+            .expect("the binary is built: run the tests by `make test`");
+        let stdout = child.stdout.take().expect("its output is piped");
+        let (url, log) = tokio::time::timeout(PATIENCE, until_listening(stdout))
+            .await
+            .expect("it begins to listen");
+        Self {
+            url,
+            http: http_client(),
+            child,
+            log,
+        }
+    }
+
+    /// What a command of the binary prints, and how it ends.
+    pub async fn command(args: &[&str], settings: &[(&str, &str)]) -> (String, ExitStatus) {
+        let output = command(settings)
+            .args(args)
+            .output()
+            .await
+            .expect("the binary is built");
+        let text = [output.stdout, output.stderr].concat();
+        (String::from_utf8(text).expect("it prints UTF-8"), output.status)
+    }
+
+    /// A GET of this path.
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.http.get(format!("{}{path}", self.url))
+    }
+
+    /// A POST of this body to this path.
+    pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.http.post(format!("{}{path}", self.url)).json(body)
+    }
+
+    /// A POST of this text, declared as this type, to this path.
+    pub fn post_text(&self, path: &str, content_type: &str, body: impl Into<String>) -> RequestBuilder {
+        let request = self.http.post(format!("{}{path}", self.url));
+        request.header("content-type", content_type).body(body.into())
+    }
+
+    /// A preflight of a POST to this path by a page of this origin.
+    pub fn preflight(&self, path: &str, origin: &str) -> RequestBuilder {
+        let request = self
+            .http
+            .request(Method::OPTIONS, format!("{}{path}", self.url))
+            .header("origin", origin);
+        let request = request.header("access-control-request-method", "POST");
+        request.header("access-control-request-headers", "content-type")
+    }
+
+    /// The JSON at this path, which must be there.
+    pub async fn json(&self, path: &str) -> Value {
+        whole_json(self.get(path).send().await.expect("it answers")).await
+    }
+
+    /// The JSON that this path answers to this body, which must go well.
+    pub async fn post_json(&self, path: &str, body: &Value) -> Value {
+        whole_json(self.post(path, body).send().await.expect("it answers")).await
+    }
+
+    /// Its resident memory in bytes: now, and the most since it began.
+    pub fn memory(&self) -> (u64, u64) {
+        let pid = self.child.id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux tells");
+        let kib = |name: &str| -> u64 {
+            let line = status
+                .lines()
+                .find(|line| line.starts_with(name))
+                .expect("Linux tells");
+            line.split_whitespace()
+                .nth(1)
+                .and_then(|kib| kib.parse().ok())
+                .expect("Linux tells a number")
+        };
+        (kib("VmRSS:") * 1024, kib("VmHWM:") * 1024)
+    }
+
+    /// Sends SIGTERM; returns at once.
+    pub fn terminate(&self) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let killed = std::process::Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(killed.is_ok_and(|status| status.success()), "the signal is sent");
+    }
+
+    /// Waits until it has ended; its status and its log.
+    pub async fn ended(mut self) -> (ExitStatus, Vec<String>) {
+        let status = tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("it ends")
+            .expect("it ran");
+        (status, self.log.await.expect("its log is read"))
+    }
+
+    /// Stops it and gives its log.
+    pub async fn log(self) -> Vec<String> {
+        self.terminate();
+        self.ended().await.1
+    }
+}
+
+async fn whole_json(response: Response) -> Value {
+    let status = response.status();
+    let body = response.bytes().await.expect("the answer is whole");
+    assert!(
+        status.is_success(),
+        "{status}: {}",
+        String::from_utf8_lossy(&body)
+    );
+    serde_json::from_slice(&body).expect("the answer is JSON")
+}
+
+fn command(settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .env_clear()
+        .envs([
+            ("PORT", "0"),
+            ("TRACE_SERVER_LOG_FORMAT", "json"),
+            ("TRACE_SERVER_USER", "ann@example.com"),
+        ])
+        .envs(settings.iter().copied())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Built beside the tests: `target/debug/deps/reads-…` and `target/debug/trace-server`.
+fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    test.ancestors()
+        .nth(2)
+        .expect("it lies in target/*/deps")
+        .join("trace-server")
+}
+
+async fn until_listening(stdout: ChildStdout) -> (String, JoinHandle<Vec<String>>) {
+    let mut lines = BufReader::new(stdout).lines();
+    let mut log = Vec::new();
+    while let Some(line) = lines.next_line().await.expect("its log is UTF-8") {
+        let url = line
+            .split_once("listening on ")
+            .map(|(_, rest)| rest.split('"').next().unwrap_or(rest).to_owned());
+        log.push(line);
+        if let Some(url) = url {
+            let rest = tokio::spawn(async move {
+                while let Ok(Some(line)) = lines.next_line().await {
+                    log.push(line);
+                }
+                log
+            });
+            return (url, rest);
+        }
+    }
+    panic!("it ended before it listened: {log:?}");
+}

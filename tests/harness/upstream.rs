@@ -1,0 +1,121 @@
+//! Real MLflow servers with sample traces.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde::Deserialize;
+
+/// What was seeded; see `tests/mlflow/seed.py`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Seed {
+    /// The main experiment.
+    pub experiment_id: String,
+    /// An experiment without traces.
+    #[serde(default)]
+    pub empty_experiment_id: String,
+    /// An experiment with a few traces; tests may add more.
+    #[serde(default)]
+    pub other_experiment_id: String,
+    /// A run with traces linked to it.
+    #[serde(default)]
+    pub run_id: String,
+    /// All traces of the main experiment.
+    pub trace_ids: Vec<String>,
+    /// The traces linked to the run.
+    #[serde(default)]
+    pub run_trace_ids: Vec<String>,
+    /// Traces of another experiment.
+    #[serde(default)]
+    pub other_trace_ids: Vec<String>,
+    /// Traces that are something special.
+    pub named: HashMap<String, String>,
+}
+
+/// An MLflow server that runs beside the tests.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// Its address.
+    pub url: String,
+    /// What was seeded.
+    pub seed: Seed,
+    seed_file: PathBuf,
+    python: PathBuf,
+}
+
+impl Upstream {
+    /// MLflow 3.17.2.
+    pub fn v3() -> Self {
+        Self::from_env("MLFLOW")
+    }
+
+    /// MLflow 2.22.1.
+    pub fn v2() -> Self {
+        Self::from_env("MLFLOW2")
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how the script that starts the servers tells where they are"
+    )]
+    fn from_env(prefix: &str) -> Self {
+        let setting = |name: &str| {
+            let name = format!("{prefix}_{name}");
+            std::env::var(&name).unwrap_or_else(|_| panic!("{name} is not set; run the tests by `make test`"))
+        };
+        let seed_file = PathBuf::from(setting("SEED_FILE"));
+        let seed = std::fs::read(&seed_file).expect("the seed file is readable");
+        Self {
+            url: setting("TRACKING_URI"),
+            seed: serde_json::from_slice(&seed).expect("the seed file is what seed.py writes"),
+            seed_file,
+            python: setting("PYTHON").into(),
+        }
+    }
+
+    /// The trace seeded under this name.
+    pub fn trace(&self, name: &str) -> &str {
+        self.seed
+            .named
+            .get(name)
+            .unwrap_or_else(|| panic!("no trace {name:?} is seeded"))
+    }
+
+    /// Runs a script of `tests/mlflow` with this server's own Python and gives what it prints.
+    pub fn run_script(&self, script: &str, args: &[&str]) -> String {
+        let scripts = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("mlflow");
+        let output = Command::new(&self.python)
+            .arg(scripts.join(script))
+            .args(args)
+            .env("MLFLOW_TRACKING_URI", &self.url)
+            .output()
+            .expect("python starts");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script} failed:\n{errors}");
+        String::from_utf8(output.stdout).expect("it prints UTF-8")
+    }
+
+    /// The file that says what was seeded.
+    pub fn seed_file(&self) -> &str {
+        self.seed_file.to_str().expect("the path is UTF-8")
+    }
+
+    /// A trace of about this many MiB in the other experiment, made for the test.
+    pub fn big_trace(&self, mib: u32) -> String {
+        let experiment = &self.seed.other_experiment_id;
+        self.run_script(
+            "big_trace.py",
+            &["--mib", &mib.to_string(), "--experiment", experiment],
+        )
+        .trim()
+        .to_owned()
+    }
+
+    /// Where MLflow itself gives the spans of a trace.
+    pub fn artifact_url(&self, trace_id: &str) -> String {
+        format!(
+            "{}/ajax-api/2.0/mlflow/get-trace-artifact?request_id={trace_id}",
+            self.url
+        )
+    }
+}

@@ -1,0 +1,156 @@
+//! What every response has: ids, timing, CORS, compression, one log line.
+
+use reqwest::header::ACCEPT_ENCODING;
+use serde_json::Value;
+
+#[tokio::test]
+async fn every_response_has_an_id_and_a_time_and_one_log_line() {
+    let (upstream, server) = crate::direct().await;
+    let brought = server
+        .get("/health")
+        .header("x-request-id", "mine-1")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(brought.headers()["x-request-id"], "mine-1");
+    assert!(
+        brought.headers()["server-timing"]
+            .to_str()
+            .unwrap()
+            .starts_with("total;dur=")
+    );
+    let path = format!("/api/traces/{}", upstream.trace("rag"));
+    let made = server
+        .get(&format!("{path}?token=query-secret"))
+        .header("x-request-id", "bad id")
+        .send()
+        .await
+        .unwrap();
+    let id = made.headers()["x-request-id"].to_str().unwrap().to_owned();
+    assert_eq!(id.len(), 32);
+    let bytes = made.bytes().await.unwrap().len();
+    let lines: Vec<Value> = server
+        .log()
+        .await
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of_request: Vec<_> = lines
+        .iter()
+        .filter(|line| line["request_id"] == id.as_str())
+        .collect();
+    let [line] = of_request[..] else {
+        panic!("not one line: {of_request:?}")
+    };
+    assert_eq!(
+        (&line["method"], &line["path"], &line["status"]),
+        (&"GET".into(), &path.as_str().into(), &200.into())
+    );
+    assert_eq!(
+        (&line["bytes"], &line["cache"], &line["whole"]),
+        (&bytes.into(), &"miss".into(), &true.into())
+    );
+    assert!(line["duration_ms"].as_f64().unwrap() >= line["first_byte_ms"].as_f64().unwrap());
+    assert!(!lines.iter().any(|line| line.to_string().contains("query-secret")));
+}
+
+#[tokio::test]
+async fn large_answers_are_compressed_as_asked_and_small_ones_never() {
+    let (upstream, server) = crate::direct().await;
+    let path = format!("/api/traces/{}", upstream.trace("big"));
+    let plain = server.get(&path).send().await.unwrap();
+    assert!(plain.headers().get("content-encoding").is_none());
+    let length: usize = plain.headers()["content-length"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(plain.bytes().await.unwrap().len(), length);
+    for encoding in ["gzip", "br", "zstd"] {
+        let answer = server
+            .get(&path)
+            .header(ACCEPT_ENCODING, encoding)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.headers()["content-encoding"], encoding);
+        assert!(
+            answer
+                .headers()
+                .get_all("vary")
+                .iter()
+                .any(|vary| vary.to_str().unwrap().contains("accept-encoding"))
+        );
+        assert!(answer.bytes().await.unwrap().len() < length / 2, "{encoding}");
+    }
+    let small = server
+        .get("/health")
+        .header(ACCEPT_ENCODING, "gzip")
+        .send()
+        .await
+        .unwrap();
+    assert!(small.headers().get("content-encoding").is_none());
+    let lines = server
+        .get(&format!("{path}/spans"))
+        .header(ACCEPT_ENCODING, "gzip")
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        lines.headers().get("content-encoding").is_none(),
+        "lines leave as they come"
+    );
+}
+
+#[tokio::test]
+async fn pages_of_known_origins_may_call_and_others_may_not() {
+    let (_, server) = crate::direct().await;
+    let preflight = async |origin| {
+        server
+            .preflight("/api/mlflow/search-traces", origin)
+            .send()
+            .await
+            .unwrap()
+    };
+    for origin in [
+        "http://localhost:3000",
+        "http://localhost:5173",
+        "http://127.0.0.1:5174",
+    ] {
+        let answer = preflight(origin).await;
+        assert_eq!(answer.headers()["access-control-allow-origin"], origin);
+        assert_eq!(answer.headers()["access-control-allow-headers"], "content-type");
+    }
+    assert!(
+        preflight("http://evil.example")
+            .await
+            .headers()
+            .get("access-control-allow-origin")
+            .is_none()
+    );
+    let failing = server
+        .get("/api/nope")
+        .header("origin", "http://localhost:3000")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        failing.headers()["access-control-allow-origin"],
+        "http://localhost:3000",
+        "errors can be read too"
+    );
+}
+
+#[tokio::test]
+async fn http_2_without_tls_is_spoken() {
+    let (_, server) = crate::direct().await;
+    let http2 = reqwest::Client::builder()
+        .http2_prior_knowledge()
+        .build()
+        .unwrap();
+    let answer = http2.get(format!("{}/health", server.url)).send().await.unwrap();
+    assert_eq!(
+        (answer.version(), answer.status().as_u16()),
+        (reqwest::Version::HTTP_2, 200)
+    );
+}

@@ -1,0 +1,159 @@
+//! The OpenAPI document: committed, served, complete, and true of real answers.
+
+use std::path::Path;
+
+use harness::TraceServer;
+use serde_json::{Value, json};
+
+fn committed() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi/openapi.json");
+    std::fs::read_to_string(path).expect("openapi/openapi.json is committed")
+}
+
+#[tokio::test]
+async fn the_committed_document_is_the_served_one() {
+    let (_, server) = crate::direct().await;
+    let document = server
+        .get("/openapi.json")
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        document == committed(),
+        "openapi/openapi.json is out of date: run `make openapi`"
+    );
+    let (printed, _) = TraceServer::command(&["openapi"], &[]).await;
+    assert!(printed == document);
+}
+
+#[tokio::test]
+async fn the_docs_page_is_in_the_binary_and_loads_nothing_from_elsewhere() {
+    let (_, server) = crate::direct().await;
+    // The files are kept compressed, and sent so: every browser reads that.
+    let page = reqwest::get(format!("{}/docs/", server.url))
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(page.contains("swagger-ui"), "{page}");
+    assert!(!page.contains("http://") && !page.contains("https://"), "{page}");
+    for file in ["swagger-ui-bundle.js", "swagger-ui.css", "swagger-initializer.js"] {
+        assert_eq!(
+            server
+                .get(&format!("/docs/{file}"))
+                .send()
+                .await
+                .unwrap()
+                .status(),
+            200,
+            "{file}"
+        );
+    }
+    let redirect = server.get("/docs").send().await.unwrap();
+    assert_eq!(redirect.headers()["location"], "/docs/");
+}
+
+#[test]
+fn every_operation_has_an_id_of_its_own_a_summary_and_described_errors() {
+    let document: Value = serde_json::from_str(&committed()).unwrap();
+    let mut ids = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for operation in ["get", "post"].iter().filter_map(|method| item.get(*method)) {
+            ids.push(operation["operationId"].as_str().unwrap().to_owned());
+            assert!(operation["summary"].is_string(), "{path}");
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                assert!(
+                    !response["description"].as_str().unwrap().is_empty(),
+                    "{path} {status}"
+                );
+                let is_problem = response["content"].get("application/problem+json").is_some();
+                assert_eq!(is_problem, !status.starts_with('2'), "{path} {status}");
+            }
+        }
+    }
+    let count = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), count);
+}
+
+#[tokio::test]
+async fn real_answers_are_what_the_document_says() {
+    let (upstream, server) = crate::direct().await;
+    let document: Value = serde_json::from_str(&committed()).unwrap();
+    let check = |path: &str, method: &str, answer: &Value| {
+        let schema =
+            &document["paths"][path][method]["responses"]["200"]["content"]["application/json"]["schema"];
+        assert!(schema.is_object(), "{path}");
+        let whole = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "components": document["components"], "allOf": [schema]});
+        let validator = jsonschema::validator_for(&whole).unwrap();
+        let faults: Vec<_> = validator
+            .iter_errors(answer)
+            .map(|fault| format!("{}: {fault}", fault.instance_path()))
+            .collect();
+        assert!(faults.is_empty(), "{path}: {faults:#?}");
+    };
+    for id in &upstream.seed.trace_ids {
+        check(
+            "/api/traces/{trace_id}",
+            "get",
+            &server.json(&format!("/api/traces/{id}")).await,
+        );
+    }
+    let id = upstream.trace("rag");
+    check(
+        "/api/traces/{trace_id}/data",
+        "get",
+        &server.json(&format!("/api/traces/{id}/data")).await,
+    );
+    let span = server.json(&format!("/api/traces/{id}")).await["data"]["spans"][0].clone();
+    let span_id = span["span_id"]
+        .as_str()
+        .unwrap()
+        .replace('/', "_")
+        .replace('+', "-");
+    check(
+        "/api/traces/{trace_id}/spans/{span_id}",
+        "get",
+        &server.json(&format!("/api/traces/{id}/spans/{span_id}")).await,
+    );
+    let batch = json!({"trace_ids": [id, "tr-unknown"], "span_summary_only": true});
+    check(
+        "/api/traces/batch",
+        "post",
+        &server.post_json("/api/traces/batch", &batch).await,
+    );
+    check(
+        "/api/mlflow/search-traces",
+        "post",
+        &server.post_json("/api/mlflow/search-traces", &json!({})).await,
+    );
+    let runs = json!({"experiment_ids": [upstream.seed.experiment_id]});
+    check(
+        "/api/mlflow/runs/search",
+        "post",
+        &server.post_json("/api/mlflow/runs/search", &runs).await,
+    );
+    let run = format!("/api/mlflow/runs/{}", upstream.seed.run_id);
+    check("/api/mlflow/runs/{run_id}", "get", &server.json(&run).await);
+    let experiment = format!("/api/mlflow/experiments/{}", upstream.seed.experiment_id);
+    check(
+        "/api/mlflow/experiments/{experiment_id}",
+        "get",
+        &server.json(&experiment).await,
+    );
+    for path in [
+        "/health",
+        "/api/config",
+        "/api/config/experiment-id",
+        "/api/user/me",
+        "/api/user/current",
+        "/api/user/me/workspace",
+    ] {
+        check(path, "get", &server.json(path).await);
+    }
+}
