@@ -12,7 +12,7 @@ help: ## say what can be made
 
 run: ## serve a real MLflow with sample traces, or the one of MLFLOW_TRACKING_URI
 	$(CARGO) build --release --locked --package trace-server
-	$(if $(MLFLOW_TRACKING_URI),,$(SERVE) --data $(SAMPLES) --) tests/run.sh target/release/trace-server
+	$(if $(MLFLOW_TRACKING_URI),,$(SERVE) --data $(SAMPLES) --) tests/run.py target/release/trace-server
 
 test: lint ## lint, then all tests against real MLflow servers, new and old
 	$(CARGO) build --locked --package trace-server

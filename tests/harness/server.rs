@@ -8,6 +8,7 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// How long anything that must happen may take before a test gives up.
@@ -32,6 +33,7 @@ pub struct TraceServer {
     http: Client,
     child: Child,
     log: JoinHandle<Vec<String>>,
+    is_log_read: watch::Sender<bool>,
 }
 
 impl TraceServer {
@@ -50,7 +52,8 @@ impl TraceServer {
             .spawn()
             .expect("the binary is built: run the tests by `make test`");
         let stdout = child.stdout.take().expect("its output is piped");
-        let (url, log) = tokio::time::timeout(PATIENCE, until_listening(stdout))
+        let is_log_read = watch::channel(true).0;
+        let (url, log) = tokio::time::timeout(PATIENCE, until_listening(stdout, is_log_read.subscribe()))
             .await
             .expect("it begins to listen");
         Self {
@@ -58,6 +61,7 @@ impl TraceServer {
             http: http_client(),
             child,
             log,
+            is_log_read,
         }
     }
 
@@ -125,6 +129,11 @@ impl TraceServer {
         (kib("VmRSS:") * 1024, kib("VmHWM:") * 1024)
     }
 
+    /// Reads no more of its log, and keeps it open.
+    pub fn leave_log_unread(&self) {
+        self.is_log_read.send_replace(false);
+    }
+
     /// Sends SIGTERM; returns at once.
     pub fn terminate(&self) {
         let pid = self.child.id().expect("it runs").to_string();
@@ -184,7 +193,11 @@ fn binary() -> PathBuf {
         .join("trace-server")
 }
 
-async fn until_listening(stdout: ChildStdout) -> (String, JoinHandle<Vec<String>>) {
+/// Waits for the line that tells the address; goes on reading lines while that is wanted.
+async fn until_listening(
+    stdout: ChildStdout,
+    mut is_read: watch::Receiver<bool>,
+) -> (String, JoinHandle<Vec<String>>) {
     let mut lines = BufReader::new(stdout).lines();
     let mut log = Vec::new();
     while let Some(line) = lines.next_line().await.expect("its log is UTF-8") {
@@ -194,8 +207,11 @@ async fn until_listening(stdout: ChildStdout) -> (String, JoinHandle<Vec<String>
         log.push(line);
         if let Some(url) = url {
             let rest = tokio::spawn(async move {
-                while let Ok(Some(line)) = lines.next_line().await {
-                    log.push(line);
+                while is_read.wait_for(|is_read| *is_read).await.is_ok() {
+                    match lines.next_line().await {
+                        Ok(Some(line)) => log.push(line),
+                        _ => break,
+                    }
                 }
                 log
             });

@@ -27,13 +27,20 @@ DOCUMENTS = [
 ]
 
 
-def answer(index: int, rng: random.Random, turns: int = 1, fails: bool = False) -> str:
-    """Traces one request to the agent; the id of its trace. A failing one loses its tool to an exception."""
+def answer(
+    index: int, rng: random.Random, turns: int = 1, fails: bool = False, metadata: dict[str, str] | None = None
+) -> str:
+    """Traces one request to the agent, the last of so many turns; the id of its trace.
+
+    A failing one loses its tool to an exception. Only the SDK of 3.x can set metadata.
+    """
     question, reply = QUESTIONS[index % len(QUESTIONS)]
-    history = [message for turn in range(turns - 1) for message in _turn(index + turn)]
+    history = [message for earlier in range(index - turns + 1, index) for message in _turn(earlier)]
     messages = [{"role": "system", "content": "You are a helpful support agent."}, *history]
     messages.append({"role": "user", "content": question})
     with mlflow.start_span(name="support_agent", span_type=SpanType.AGENT) as agent:
+        if metadata:
+            mlflow.update_current_trace(metadata=metadata)
         agent.set_inputs({"messages": messages})
         agent.set_attributes({"agent.version": "1.4.0", "agent.temperature": 0.2, "agent.is_canary": index % 5 == 0})
         _embed(question, rng)

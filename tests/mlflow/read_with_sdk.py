@@ -1,17 +1,18 @@
 """Reads traces with MLflow's own SDK and writes what it says, one JSON object a line: the truth that trace-server is
-held against.
+held against. Runs with the SDK of 2.22 and 3.x.
 
-    MLFLOW_TRACKING_URI=… read_with_sdk.py --seed seed.json --out FILE
+    MLFLOW_TRACKING_URI=… read_with_sdk.py --out FILE [--search] [--ids-from SEED_FILE] [TRACE_ID…]
+    MLFLOW_TRACKING_URI=… read_with_sdk.py --out FILE --seed SEED_FILE     short for --search --ids-from SEED_FILE
 
 Times of spans and events are in ns, all others in ms; values are those that the SDK decodes. A trace that the SDK can
-read only the info of has no "spans". The last line is {"search": [ids]}: the main experiment's traces in the order that
-the SDK finds them.
+read only the info of has "sdk_error" and no "spans". With --search the last line is {"search": [ids]}: the experiment's
+traces in the order that the SDK finds them; the experiment is that of the seed file, else MLFLOW_EXPERIMENT_ID.
 """
 
 import argparse
-import inspect
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,41 @@ from mlflow.exceptions import MlflowException
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seed", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
-    seed = json.loads(args.seed.read_text())
+    args = parse_args()
+    seed = json.loads(args.ids_from.read_text()) if args.ids_from else {}
     client = MlflowClient()
-    lines = [read(client, trace_id) for trace_id in seed["trace_ids"] + seed.get("other_trace_ids", [])]
-    # With spans, 3.x leaves out traces that have none; 2.22 cannot leave spans out.
-    lean = {"include_spans": False} if "include_spans" in inspect.signature(client.search_traces).parameters else {}
-    found = client.search_traces([seed["experiment_id"]], max_results=500, **lean)
-    lines.append({"search": [info(trace.info)["trace_id"] for trace in found]})
+    ids = args.trace_ids + seed.get("trace_ids", []) + seed.get("other_trace_ids", [])
+    lines = [read(client, trace_id) for trace_id in ids]
+    if args.search:
+        experiment_id = seed.get("experiment_id") or os.environ["MLFLOW_EXPERIMENT_ID"]
+        lines.append({"search": search(client, experiment_id)})
     texts = (json.dumps(finite(line), ensure_ascii=False, allow_nan=False) for line in lines)
-    args.out.write_text("".join(text + "\n" for text in texts))
+    args.out.write_text("".join(text + "\n" for text in texts), encoding="utf-8")
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--search", action="store_true", help="write the order of a search, too")
+    parser.add_argument("--ids-from", type=Path, metavar="SEED_FILE", help="read all traces that were seeded")
+    parser.add_argument("--seed", type=Path, metavar="SEED_FILE", help="short for --search --ids-from SEED_FILE")
+    parser.add_argument("trace_ids", nargs="*", metavar="TRACE_ID")
+    args = parser.parse_args()
+    if args.seed:
+        args.search, args.ids_from = True, args.seed
+    return args
+
+
+def search(client: MlflowClient, experiment_id: str) -> list[str]:
+    """All ids; without spans, since a search with them leaves out the traces whose spans cannot be read."""
+    ids: list[str] = []
+    token = None
+    while True:
+        page = client.search_traces([experiment_id], max_results=500, page_token=token, include_spans=False)
+        ids += [info(trace.info)["trace_id"] for trace in page]
+        token = page.token
+        if not token:
+            return ids
 
 
 def finite(value: Any) -> Any:
@@ -51,18 +74,19 @@ def finite(value: Any) -> Any:
 
 def read(client: MlflowClient, trace_id: str) -> dict[str, Any]:
     try:
-        trace = mlflow.get_trace(trace_id)
-    except MlflowException:
-        trace = None
-    if trace is None:
+        trace = client.get_trace(trace_id)
+    except MlflowException as error:
         # 2.22 keeps it elsewhere; neither offers it in public.
         tracing = getattr(client, "_tracing_client", None) or client._tracking_client
-        return info(tracing.get_trace_info(trace_id))
+        try:
+            return info(tracing.get_trace_info(trace_id)) | {"sdk_error": error.message}
+        except MlflowException:
+            return {"trace_id": trace_id, "sdk_error": error.message}
     return info(trace.info) | {"spans": [span(one) for one in trace.data.spans]}
 
 
 def info(info: Any) -> dict[str, Any]:
-    """What 2.22 has under older names is given the names of 3.x."""
+    """What 2.22 has under older names is given the names of 3.x; what it has not is null or empty."""
     if not hasattr(info, "trace_id"):
         return {
             "trace_id": info.request_id,
@@ -70,8 +94,12 @@ def info(info: Any) -> dict[str, Any]:
             "state": str(info.status.value),
             "request_time_ms": info.timestamp_ms,
             "execution_duration_ms": info.execution_time_ms,
+            "client_request_id": None,
+            "request_preview": None,
+            "response_preview": None,
             "tags": info.tags,
             "trace_metadata": info.request_metadata,
+            "assessments": [],
         }
     return {
         "trace_id": info.trace_id,

@@ -21,7 +21,9 @@ import stored
 from mlflow import MlflowClient
 from mlflow.entities import AssessmentError, AssessmentSource, AssessmentSourceType, Link
 
-CONVERSATIONS = 24
+CONVERSATIONS = 28
+TURNS = 3
+USERS = ["li@example.com", "müller@example.com", "+49 30 901820"]
 RUN_TRACES = 12
 
 
@@ -49,7 +51,9 @@ def main() -> None:
         "links": linked(conversations[0]),
         "assessments": assessed(rng),
         "no_previews": without_previews(),
+        "long_text": shapes.long_text(),
         "in_progress": stored.in_progress(experiment),
+        "running": shapes.running(),
         "no_spans": stored.without_spans(experiment),
         "artifact": stored.as_artifact(experiment, spans=5, span_bytes=800),
     }
@@ -70,8 +74,10 @@ def main() -> None:
 
 
 def converse(index: int, rng: random.Random) -> str:
-    """A conversation with session, user, tags and some feedback."""
-    trace_id = agent.answer(index, rng, turns=1 + index % 4)
+    """One turn of a user's session, with tags and some feedback."""
+    session, turn = divmod(index, TURNS)
+    about = {"mlflow.trace.session": f"session-{session:02}", "mlflow.trace.user": USERS[session % len(USERS)]}
+    trace_id = agent.answer(index, rng, turns=1 + turn, metadata=about)
     mlflow.set_trace_tag(trace_id, "team", ["care", "billing", "größe"][index % 3])
     if index % 2 == 0:
         mlflow.log_feedback(

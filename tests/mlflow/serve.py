@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs a command beside a real MLflow server with sample traces.
 
-    serve.py [--version 3.17.2] [--workers 2] [--data DIR] [--env-prefix MLFLOW] -- COMMAND...
+    serve.py [--version 3.17.2] [--workers 2] [--data DIR] [--no-seed] [--env-prefix MLFLOW] -- COMMAND...
 
 The command finds the server in its environment (PREFIX is MLFLOW unless given):
 
@@ -10,24 +10,28 @@ The command finds the server in its environment (PREFIX is MLFLOW unless given):
     PREFIX_SEED_FILE      what was seeded, as JSON: ids by name (see seed.py)
     PREFIX_PYTHON         the interpreter that has MLflow's SDK of the same version
 
-However the command ends, the server is stopped; its data are kept only when --data names their place. Two servers
-at once: `serve.py -- serve.py --version 2.22.1 --env-prefix MLFLOW2 -- COMMAND`.
+With --no-seed on data that were never seeded, the second and third are not set.
+
+However the command ends, the server is stopped; its data are kept only when --data names their place. Ctrl-C is the
+command's to handle, SIGTERM and SIGHUP are passed on to it, and its exit status is ours. Two servers at once:
+`serve.py -- serve.py --version 2.22.1 --env-prefix MLFLOW2 -- COMMAND`.
 """
 
 import argparse
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 START_LIMIT_S = 120
@@ -35,42 +39,102 @@ STOP_LIMIT_S = 10
 SEEDS = {"3": "seed.py", "2": "seed_v2.py"}
 
 
+class Runner:
+    """Runs one program after another until a signal ends it all.
+
+    The signals never interrupt our own code: each is noted, passed on, and looked at between two steps. So no moment
+    is left in which one could leave a server behind.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self.process: subprocess.Popen[str] | None = None
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, _frame: object) -> None:
+        self.signal = number
+        # The terminal has already sent Ctrl-C to the program.
+        if self.process and number != signal.SIGINT:
+            self.process.send_signal(number)
+
+    def check(self) -> None:
+        """Ends this script when it has been told to."""
+        if self.signal:
+            sys.exit(128 + self.signal)
+
+    def run(self, command: list[Any], **options: Any) -> tuple[int, str]:
+        """Runs a program to its end; its exit status and what it wrote to a pipe."""
+        self.check()
+        try:
+            self.process = subprocess.Popen(command, text=True, **options)
+        except OSError as error:
+            say(f"{command[0]} cannot be run: {error.strerror}")
+            sys.exit(127)
+        # A signal may have come before there was a process to pass it on to.
+        if self.signal:
+            self.process.terminate()
+        output, _ = self.process.communicate()
+        # Shells say 128 + signal for a program that a signal ended.
+        status = self.process.returncode
+        self.process = None
+        return (status if status >= 0 else 128 - status), output or ""
+
+
 def main() -> int:
     args = parse_args()
-    # A SIGTERM must unwind as Ctrl-C does, so that the server is stopped.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    venv = subprocess.run([HERE / "setup.sh", args.version], check=True, stdout=subprocess.PIPE, text=True)
-    python = Path(venv.stdout.strip()) / "bin" / "python"
+    runner = Runner()
+    status, venv = runner.run([HERE / "setup.sh", args.version], stdout=subprocess.PIPE)
+    if status:
+        return status
+    python = Path(venv.strip()) / "bin" / "python"
     with contextlib.ExitStack() as stack:
         if args.data is None:
-            args.data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlflow-")))
-        args.data.mkdir(parents=True, exist_ok=True)
-        uri = stack.enter_context(server(args, python))
-        seed_file = seeded(args, python, uri)
-        seed = json.loads(seed_file.read_text())
-        environment = {
-            "TRACKING_URI": uri,
-            "EXPERIMENT_ID": seed["experiment_id"],
-            "SEED_FILE": str(seed_file),
-            "PYTHON": str(python),
-        }
-        say(f"MLflow {args.version} with {len(seed['trace_ids'])} sample traces on {uri}")
-        return run(args.command, {f"{args.env_prefix}_{name}": value for name, value in environment.items()})
+            temporary = tempfile.TemporaryDirectory(prefix="mlflow-", ignore_cleanup_errors=True)
+            args.data = Path(stack.enter_context(temporary))
+        # The command may well work in another folder.
+        args.data = args.data.resolve()
+        discard_half_seeded(args.data)
+        uri = stack.enter_context(server(args, python, runner))
+        environment = {"TRACKING_URI": uri, "PYTHON": str(python)}
+        seed_file = args.data / "seed.json"
+        if not args.no_seed and not seed_file.exists():
+            seed(args, python, uri, runner)
+        traces = "no"
+        if seed_file.exists():
+            seeded = json.loads(seed_file.read_text())
+            environment |= {"EXPERIMENT_ID": seeded["experiment_id"], "SEED_FILE": str(seed_file)}
+            traces = len(seeded["trace_ids"])
+        say(f"MLflow {args.version} with {traces} sample traces on {uri}")
+        named = {f"{args.env_prefix}_{name}": value for name, value in environment.items()}
+        return runner.run(args.command, env=os.environ | named)[0]
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Runs a command beside a real MLflow server with sample traces.")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], usage=__doc__.splitlines()[2].strip())
     parser.add_argument("--version", default="3.17.2", help="a version that requirements-VERSION.txt pins")
     parser.add_argument("--workers", default=2, type=int, help="processes of the server")
     parser.add_argument("--data", type=Path, help="where the data are kept; without it they are thrown away")
+    parser.add_argument("--no-seed", action="store_true", help="add no sample traces")
     parser.add_argument("--env-prefix", default="MLFLOW", help="what the variables' names begin with")
-    parser.add_argument("command", nargs="+", metavar="COMMAND")
-    return parser.parse_args()
+    # Split here: argparse treats a second `--`, that of a nested call, in a way that changes with Python's version.
+    own, dashes, command = sys.argv[1:], "--", []
+    if dashes in own:
+        at = own.index(dashes)
+        own, command = own[:at], own[at + 1 :]
+    args = parser.parse_args(own)
+    if not command:
+        parser.error("a COMMAND is needed after --")
+    if not (HERE / f"requirements-{args.version}.txt").exists():
+        parser.error(f"no requirements-{args.version}.txt")
+    args.command = command
+    return args
 
 
 @contextlib.contextmanager
-def server(args: argparse.Namespace, python: Path) -> Iterator[str]:
+def server(args: argparse.Namespace, python: Path, runner: Runner) -> Iterator[str]:
     """An MLflow server on a free loopback port, with all its data in one folder."""
+    args.data.mkdir(parents=True, exist_ok=True)
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
     log = args.data / "mlflow.log"
@@ -79,16 +143,21 @@ def server(args: argparse.Namespace, python: Path) -> Iterator[str]:
         "--backend-store-uri", f"sqlite:///{args.data / 'mlflow.db'}",
         "--artifacts-destination", args.data / "artifacts",
     ]  # fmt: skip
-    # What is set for clients must not lead the server elsewhere.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
-    with log.open("ab") as out:
+    # Nothing here needs the server's job runners: eight processes and 3 s more to start.
+    env = without_mlflow() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with log.open("wb") as out:
         # In a session of its own: Ctrl-C is for the command, and the whole group is stopped by its id.
         process = subprocess.Popen(command, env=env, stdout=out, stderr=out, start_new_session=True)
         try:
-            wait_until_healthy(process, uri, log)
+            wait_until_healthy(process, uri, log, runner)
             yield uri
         finally:
             stop_group(process)
+
+
+def without_mlflow() -> dict[str, str]:
+    """The environment less what is set for other servers and their clients."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "_MLFLOW"))}
 
 
 def free_port() -> int:
@@ -97,72 +166,60 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def wait_until_healthy(process: subprocess.Popen[bytes], uri: str, log: Path) -> None:
+def wait_until_healthy(process: subprocess.Popen[bytes], uri: str, log: Path, runner: Runner) -> None:
+    # A proxy that the environment names knows nothing of our loopback.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        with contextlib.suppress(urllib.error.URLError, OSError):
-            with urllib.request.urlopen(f"{uri}/health", timeout=5) as answer:
+    while time.monotonic() < deadline and process.poll() is None:
+        runner.check()
+        with contextlib.suppress(OSError):
+            with direct.open(f"{uri}/health", timeout=5) as answer:
                 if answer.status == 200:
                     return
-        time.sleep(0.2)
+        time.sleep(0.1)
+    why = f"did not answer within {START_LIMIT_S} s" if process.poll() is None else f"ended with {process.returncode}"
     tail = "".join(log.read_text(errors="replace").splitlines(keepends=True)[-30:])
-    sys.exit(f"mlflow: the server did not start; its log ends so:\n{tail}")
+    sys.exit(f"mlflow: the server {why}; {log} ends so:\n{tail}")
 
 
 def stop_group(process: subprocess.Popen[bytes]) -> None:
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, sign)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_LIMIT_S)
-            if not group_lives(process.pid):
-                return
-
-
-def group_lives(group: int) -> bool:
-    """Whether workers outlive the process that started them; waits a little for them to go."""
-    for _ in range(STOP_LIMIT_S * 10):
+    """Stops the server with all its workers, which may outlive the process that started them."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + STOP_LIMIT_S
         try:
-            os.killpg(group, 0)
+            os.killpg(process.pid, number)
+            while time.monotonic() < deadline:
+                # Until it is waited for, an ended process still counts as one of its group.
+                process.poll()
+                os.killpg(process.pid, 0)
+                time.sleep(0.02)
         except ProcessLookupError:
-            return False
-        time.sleep(0.1)
-    return True
+            return
 
 
-def seeded(args: argparse.Namespace, python: Path, uri: str) -> Path:
-    """The file that says what was seeded; seeds a folder that has none."""
-    seed_file = args.data / "seed.json"
-    if not seed_file.exists():
-        say("seeding sample traces")
-        script = HERE / SEEDS[args.version.split(".")[0]]
-        # The SDK is chatty; what it says matters only when it fails.
-        env = os.environ | {"MLFLOW_TRACKING_URI": uri, "MLFLOW_LOGGING_LEVEL": "WARNING"}
-        seeding = subprocess.run(
-            [python, script, "--out", seed_file], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        if seeding.returncode != 0:
-            sys.exit(f"mlflow: seeding failed:\n{seeding.stdout}")
-    return seed_file
+def seed(args: argparse.Namespace, python: Path, uri: str, runner: Runner) -> None:
+    say("seeding sample traces")
+    script = HERE / SEEDS[args.version.split(".")[0]]
+    env = without_mlflow() | {"MLFLOW_TRACKING_URI": uri, "MLFLOW_LOGGING_LEVEL": "WARNING"}
+    # The SDK, too, must not look for our loopback behind a proxy.
+    env |= {name: f"127.0.0.1,{os.environ.get(name, '')}" for name in ("no_proxy", "NO_PROXY")}
+    mark = args.data / "seeding"
+    mark.touch()
+    # The SDK is chatty; what it says matters only when it fails.
+    command = [python, script, "--out", args.data / "seed.json"]
+    status, output = runner.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    runner.check()
+    if status:
+        sys.exit(f"mlflow: seeding failed:\n{output}")
+    mark.unlink()
 
 
-def run(command: list[str], environment: dict[str, str]) -> int:
-    """Runs the command to its end; an interrupt is its to handle."""
-    process = subprocess.Popen(command, env=os.environ | environment)
-    try:
-        while True:
-            try:
-                status = process.wait()
-                # Shells say 128 + signal for a process that a signal ended.
-                return status if status >= 0 else 128 - status
-            except KeyboardInterrupt:
-                continue
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
+def discard_half_seeded(data: Path) -> None:
+    """Seeding that was cut short leaves traces that no seed.json names; only then are data thrown away."""
+    if (data / "seeding").exists():
+        shutil.rmtree(data / "artifacts", ignore_errors=True)
+        for name in ("mlflow.db", "seed.json", "seeding"):
+            (data / name).unlink(missing_ok=True)
 
 
 def say(text: str) -> None:

@@ -3,7 +3,8 @@
 #
 #   tests/mlflow/setup.sh [VERSION]      3.17.2 unless given; one requirements-VERSION.txt for each
 #
-# Does nothing when it is set up already; two runs at once wait for each other.
+# Does nothing when it is set up already, as a copy of the requirements in the environment tells; two runs at once wait
+# for each other.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -23,7 +24,7 @@ mkdir -p "$(dirname "$venv")"
 exec 9>"$venv.lock"
 flock 9
 
-if ! cmp -s "$requirements" "$stamp"; then
+if ! cmp -s "$requirements" "$stamp" || [ ! -x "$venv/bin/python" ]; then
     # Debian has venv in a package of its own.
     if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
         say "installing python3-venv"
@@ -34,7 +35,7 @@ if ! cmp -s "$requirements" "$stamp"; then
     say "installing MLflow $version (about a minute, once)"
     rm -rf "$venv"
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements" >&2
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements" >&2
     cp "$requirements" "$stamp"
 fi
 echo "$venv"

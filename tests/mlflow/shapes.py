@@ -45,6 +45,23 @@ def every_type() -> str:
         return root.trace_id if hasattr(root, "trace_id") else root.request_id
 
 
+def long_text() -> str:
+    """Texts far longer than any preview; where one is cut, the cut falls inside what a reader sees as one character."""
+    with mlflow.start_span(name="read_letter", span_type=SpanType.CHAIN) as root:
+        root.set_inputs({"messages": [{"role": "user", "content": "👩🏽‍💻e\u0301" * 5_000}]})
+        root.set_attribute("letter.scan", "0123456789abcdef" * 8_192)
+        root.set_outputs({"choices": [{"message": {"role": "assistant", "content": "größer als 日本 " * 5_000}}]})
+        return root.trace_id
+
+
+def running() -> str:
+    """A trace still IN_PROGRESS: of its spans only a child is stored, since a span is sent when it ends."""
+    root = mlflow.start_span_no_context("slow_agent", span_type=SpanType.AGENT, inputs={"question": "Are you done?"})
+    child = mlflow.start_span_no_context("first_step", parent_span=root, span_type=SpanType.TOOL, inputs={"step": 1})
+    child.end(outputs={"done": False})
+    return root.trace_id
+
+
 def big(rng: random.Random, spans: int, span_bytes: int) -> str:
     """Many spans that hold much text each."""
     words = ["Lieferung", "refund", "納期", "invoice", "größer", "schedule", "🚚", "\"quoted\"", "C:\\path", "line\nbreak"]

@@ -6,10 +6,14 @@ import base64
 import http.client
 import json
 import os
+import random
 import secrets
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+
+# Numbers among the words, so that the text is as hard to compress as real text is.
+WORDS = ["größer", "als", "nötig", "order", "納期", "refund", "\"quoted\"", "🚚", *(f"{n:x}" for n in range(4_096, 8_192))]
 
 
 def in_progress(experiment_id: str) -> str:
@@ -60,11 +64,13 @@ def _start(experiment_id: str, state: str, duration: str | None = None, **more: 
 def _document(trace_id: str, spans: int, span_bytes: int) -> Iterator[bytes]:
     """`{"spans":[…]}` with spans of about this size."""
     begun = 1_795_457_376_829_984_805
+    rng = random.Random(spans)
+    word_bytes = len(json.dumps(" ".join(WORDS))) / len(WORDS)
     trace = base64.b64encode(bytes.fromhex(trace_id.removeprefix("tr-"))).decode()
     ids = [base64.b64encode((index + 1).to_bytes(8, "big")).decode() for index in range(spans)]
     yield b'{"spans": ['
     for index in range(spans):
-        text = f"Absatz {index}: größer als nötig. " * (span_bytes // 33)
+        text = " ".join(rng.choices(WORDS, k=round(span_bytes / word_bytes)))
         span = {
             "trace_id": trace,
             "span_id": ids[index],

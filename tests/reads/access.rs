@@ -3,17 +3,15 @@
 use harness::{TraceServer, Upstream};
 use serde_json::json;
 
-/// Every route that shows traces or runs.
-const GUARDED: [(&str, bool); 9] = [
-    ("/api/mlflow/search-traces", true),
-    ("/api/traces/batch", true),
-    ("/api/mlflow/traces/batch", true),
-    ("/api/traces/TRACE", false),
-    ("/api/mlflow/traces/TRACE", false),
-    ("/api/mlflow/traces/TRACE/data", false),
-    ("/api/traces/TRACE/spans", false),
-    ("/api/mlflow/runs/RUN", false),
-    ("/api/mlflow/runs/search", true),
+/// Routes that show neither traces nor runs; every other route of the OpenAPI document must be guarded.
+const OPEN: [&str; 7] = [
+    "/health",
+    "/api/config",
+    "/api/config/experiment-id",
+    "/api/user/me",
+    "/api/user/current",
+    "/api/user/me/workspace",
+    "/api/mlflow/experiments/{experiment_id}",
 ];
 
 async fn behind_proxy(developers: &str) -> (Upstream, TraceServer) {
@@ -31,36 +29,54 @@ async fn behind_proxy(developers: &str) -> (Upstream, TraceServer) {
 #[tokio::test]
 async fn reviewers_see_no_traces_outside_of_their_sessions_and_developers_see_all() {
     let (upstream, server) = behind_proxy("dev@example.com").await;
-    for (path, is_post) in GUARDED {
+    let document = server.json("/openapi.json").await;
+    let span = &server
+        .get(&format!("/api/traces/{}", upstream.trace("rag")))
+        .header("x-forwarded-email", "dev@example.com");
+    let span = span
+        .try_clone()
+        .unwrap()
+        .send()
+        .await
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap();
+    let span: serde_json::Value = serde_json::from_slice(&span).unwrap();
+    let span_id = span["data"]["spans"][0]["span_id"]
+        .as_str()
+        .unwrap()
+        .replace('/', "_")
+        .replace('+', "-");
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if OPEN.contains(&path.as_str()) {
+            continue;
+        }
         let path = path
-            .replace("TRACE", upstream.trace("rag"))
-            .replace("RUN", &upstream.seed.run_id);
-        let ask = async |user: &'static str| {
+            .replace("{trace_id}", upstream.trace("rag"))
+            .replace("{run_id}", &upstream.seed.run_id);
+        let path = path.replace("{span_id}", &span_id);
+        let ask = async |user: Option<&'static str>| {
             let body = json!({"trace_ids": [upstream.trace("rag")], "experiment_ids": [upstream.seed.experiment_id]});
-            let request = if is_post {
+            let request = if item.get("post").is_some() {
                 server.post(&path, &body)
             } else {
                 server.get(&path)
             };
-            request.header("x-forwarded-email", user).send().await.unwrap()
+            let request = match user {
+                Some(user) => request.header("x-forwarded-email", user),
+                None => request,
+            };
+            request.send().await.unwrap()
         };
-        assert_eq!(ask("Dev@Example.com").await.status(), 200, "{path}");
-        let refused = ask("ann@example.com").await;
+        assert_eq!(ask(Some("Dev@Example.com")).await.status(), 200, "{path}");
+        let refused = ask(Some("ann@example.com")).await;
         assert_eq!(refused.status(), 403, "{path}");
         assert!(
             refused.text().await.unwrap().contains("AUTHORIZATION_ERROR"),
             "{path}"
         );
-        let unnamed = if is_post {
-            server.post(&path, &json!({}))
-        } else {
-            server.get(&path)
-        };
-        assert_eq!(
-            unnamed.send().await.unwrap().status(),
-            403,
-            "{path}: nobody is named"
-        );
+        assert_eq!(ask(None).await.status(), 403, "{path}: nobody is named");
     }
     let experiment = format!("/api/mlflow/experiments/{}", upstream.seed.experiment_id);
     let answer = server
@@ -119,4 +135,23 @@ async fn headers_that_anyone_could_set_count_for_nothing() {
         (&json!("ann@example.com"), &json!("sme"))
     );
     assert_eq!(me, named.json("/api/user/current/").await);
+}
+
+#[tokio::test]
+async fn a_user_whose_name_cannot_be_read_is_nobody() {
+    let (_, server) = behind_proxy("ann@example.com").await;
+    // The local user is a developer here; a name that cannot be read must not become theirs.
+    let unreadable = reqwest::header::HeaderValue::from_bytes(b"\xff").unwrap();
+    let answer = server
+        .get("/api/user/me")
+        .header("x-forwarded-email", unreadable)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 401);
+    let twice = server
+        .get("/api/user/me")
+        .header("x-forwarded-email", "a")
+        .header("x-forwarded-email", "b");
+    assert_eq!(twice.send().await.unwrap().status(), 401);
 }

@@ -18,7 +18,6 @@ async fn a_good_connection_is_said_to_be_good() {
     assert!(is_good, "{text}");
     for told in [
         "✓ the server answers: MLflow 3.17.2",
-        "a new connection for each call",
         "\"support-agent-review\"",
         "✓ search finds 10",
         "✓ spans of",

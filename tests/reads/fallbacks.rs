@@ -51,11 +51,11 @@ async fn otlp_converts_to_exactly_what_the_artifact_route_sends() {
 }
 
 #[tokio::test]
-async fn a_server_without_either_route_gives_the_artifact() {
+async fn a_server_of_unknown_age_without_either_route_gives_the_artifact() {
     let upstream = Upstream::v3();
     let proxy = Proxy::before(&upstream.url).await;
     proxy.rule(|call| {
-        if ["get-trace-artifact", "traces/get"]
+        if ["/version", "get-trace-artifact", "traces/get"]
             .iter()
             .any(|route| call.path.contains(route))
         {
@@ -101,4 +101,31 @@ async fn an_old_server_is_searched_opened_and_batched() {
         }
         assert_eq!(span["status"]["code"], "STATUS_CODE_OK");
     }
+}
+
+#[tokio::test]
+async fn a_gateway_that_answers_for_a_new_server_teaches_us_nothing() {
+    let (upstream, proxy, server) = crate::proxied().await;
+    let search = json!({"max_results": 3});
+    proxy.rule(|call| {
+        if call.path == "/version" {
+            Fault::None
+        } else {
+            no_route()
+        }
+    });
+    let answer = server
+        .post("/api/mlflow/search-traces", &search)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 502, "an old route would have answered with less");
+    proxy.rule(|_| Fault::None);
+    let found = server.post_json("/api/mlflow/search-traces", &search).await;
+    assert_eq!(found["traces"].as_array().unwrap().len(), 3);
+    assert_eq!(proxy.count("/api/2.0/mlflow/traces"), 0);
+    let trace = server
+        .json(&format!("/api/traces/{}", upstream.trace("assessments")))
+        .await;
+    assert!(!trace["info"]["assessments"].as_array().unwrap().is_empty());
 }

@@ -118,8 +118,15 @@ async fn a_setting_that_cannot_be_used_is_told_before_anything_starts() {
 
 #[tokio::test]
 async fn help_documents_every_setting_and_hides_every_secret() {
-    let (help, status) = TraceServer::command(&["--help"], &[("DATABRICKS_TOKEN", "dapi-secret")]).await;
-    assert!(status.success() && !help.contains("dapi-secret"));
+    let (help, status) = TraceServer::command(
+        &["--help"],
+        &[
+            ("DATABRICKS_TOKEN", "dapi-secret"),
+            ("MLFLOW_TRACKING_URI", "http://u:pw-secret@h"),
+        ],
+    )
+    .await;
+    assert!(status.success() && !help.contains("secret@") && !help.contains("dapi-secret"));
     for word in [
         "--host",
         "--port",
@@ -133,4 +140,86 @@ async fn help_documents_every_setting_and_hides_every_secret() {
     ] {
         assert!(help.contains(word), "{word}");
     }
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_stops_no_request() {
+    let (_, server) = crate::direct().await;
+    server.leave_log_unread();
+    // Far more lines than a pipe holds.
+    for _ in 0..2000 {
+        assert_eq!(server.get("/health").send().await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_variable_is_an_unset_one() {
+    let upstream = harness::Upstream::v3();
+    let settings = [
+        ("MLFLOW_TRACKING_URI", upstream.url.as_str()),
+        ("DATABRICKS_APP_PORT", ""),
+        ("TRACE_SERVER_HOST", ""),
+        ("TRACE_SERVER_TRUST_PROXY", ""),
+        ("TRACE_SERVER_CACHE_SIZE", ""),
+        ("MLFLOW_EXPERIMENT_ID", ""),
+        ("DATABRICKS_TOKEN", ""),
+    ];
+    let server = TraceServer::with(&settings).await;
+    assert_eq!(server.json("/api/user/me").await["role"], "developer");
+}
+
+#[tokio::test]
+async fn a_request_without_an_answer_is_told_that_the_server_ends() {
+    let (upstream, proxy, _) = crate::proxied().await;
+    proxy.rule(|_| Fault::Held(Gate::default()));
+    let settings = [
+        ("MLFLOW_TRACKING_URI", proxy.url.as_str()),
+        ("TRACE_SERVER_SHUTDOWN_TIMEOUT", "2s"),
+    ];
+    let server = TraceServer::with(&settings).await;
+    let asked = tokio::spawn(
+        server
+            .get(&format!("/api/traces/{}", upstream.trace("rag")))
+            .send(),
+    );
+    proxy
+        .until("the trace is asked for", |proxy| !proxy.calls().is_empty())
+        .await;
+    server.terminate();
+    let answer = asked.await.unwrap().unwrap();
+    assert_eq!(
+        (
+            answer.status().as_u16(),
+            answer.headers().contains_key("retry-after")
+        ),
+        (503, true)
+    );
+    assert!(server.ended().await.0.success());
+}
+
+#[tokio::test]
+async fn who_leaves_before_the_answer_is_logged_as_such() {
+    let (upstream, proxy, server) = crate::proxied().await;
+    proxy.rule(|_| Fault::Held(Gate::default()));
+    let asked = tokio::spawn(
+        server
+            .get(&format!("/api/traces/{}", upstream.trace("rag")))
+            .send(),
+    );
+    proxy
+        .until("the trace is asked for", |proxy| !proxy.calls().is_empty())
+        .await;
+    asked.abort();
+    proxy
+        .until("the upstream calls end", |proxy| proxy.open_answers() == 0)
+        .await;
+    let log = server.log().await;
+    let line = log
+        .iter()
+        .find(|line| line.contains(upstream.trace("rag")) && line.contains("\"access\""))
+        .unwrap();
+    assert!(
+        line.contains("nobody waited") && line.contains("WARN") && !line.contains("\"status\":200"),
+        "{line}"
+    );
 }

@@ -25,7 +25,7 @@ async fn every_kind_of_trouble_has_its_status_and_leaks_nothing() {
         (403, vec![], 502, None),
         (429, vec![("retry-after", "7")], 429, Some("7")),
         (503, vec![("retry-after", "9")], 503, Some("9")),
-        (504, vec![], 503, Some("2")),
+        (504, vec![], 504, Some("2")),
         (200, vec![("content-type", "text/html")], 502, None),
     ] {
         let body: &'static str =

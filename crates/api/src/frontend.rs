@@ -31,10 +31,11 @@ impl Frontend {
     pub fn new(folder: PathBuf) -> Self {
         let index = ServeFile::new(folder.join("index.html"))
             .precompressed_br()
-            .precompressed_gzip();
+            .precompressed_gzip()
+            .precompressed_zstd();
         let files = ServeDir::new(folder).append_index_html_on_directories(false);
         Self {
-            files: files.precompressed_br().precompressed_gzip(),
+            files: files.precompressed_br().precompressed_gzip().precompressed_zstd(),
             index,
         }
     }
@@ -51,17 +52,37 @@ impl Frontend {
         }
         let for_index = without_body(&request);
         let found = self.files.oneshot(request).await.into_response();
-        let is_asset = path.starts_with("/assets/");
-        if found.status() != StatusCode::NOT_FOUND || is_asset {
-            let is_missing = found.status() == StatusCode::NOT_FOUND;
-            return if is_missing {
-                Problem::no_such_route().into_response()
-            } else {
-                cached(found, is_asset)
-            };
+        if !found.status().is_client_error() && !found.status().is_server_error() {
+            return cached(found, is_hashed(&path));
+        }
+        if path.starts_with("/assets/") {
+            return Problem::no_such_route().into_response();
         }
         cached(self.index.oneshot(for_index).await.into_response(), false)
     }
+}
+
+/// Whether an asset's name ends in a hash of eight or more characters, as build tools write it: `index-Ab12Cd34.js`.
+fn is_hashed(path: &str) -> bool {
+    let Some(name) = path
+        .strip_prefix("/assets/")
+        .and_then(|path| path.rsplit('/').next())
+    else {
+        return false;
+    };
+    let parts = name.split(['-', '.']).skip(1);
+    let is_hash = |part: &str| {
+        let is_word = part
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        // A word of a language has no digit and no capital within.
+        let is_odd = part
+            .bytes()
+            .skip(1)
+            .any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+        part.len() >= 8 && is_word && is_odd
+    };
+    parts.into_iter().any(is_hash)
 }
 
 fn is_under(path: &str, prefix: &str) -> bool {
@@ -77,13 +98,32 @@ fn without_body(request: &Request) -> Request {
     copy
 }
 
-fn cached(mut response: Response, is_asset: bool) -> Response {
+fn cached(mut response: Response, is_hashed: bool) -> Response {
     let is_sent = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
     if is_sent {
         response.headers_mut().insert(
             header::CACHE_CONTROL,
-            if is_asset { IMMUTABLE } else { REVALIDATE },
+            if is_hashed { IMMUTABLE } else { REVALIDATE },
         );
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_name_with_a_hash_is_taken_to_be_immutable() {
+        for (path, expected) in [
+            ("/assets/index-Ab12Cd34.js", true),
+            ("/assets/fonts/inter-latin-C38fXH4l.woff2", true),
+            ("/assets/main.3f2a9c1b.css", true),
+            ("/assets/logo.svg", false),
+            ("/assets/logo-background.svg", false),
+            ("/index-Ab12Cd34.js", false),
+        ] {
+            assert_eq!(is_hashed(path), expected, "{path}");
+        }
+    }
 }

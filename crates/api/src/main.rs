@@ -6,15 +6,14 @@ use std::process::ExitCode;
 
 use api::config::{Cli, Command, Config};
 use api::{check, serve, telemetry, wiring};
-use clap::Parser;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let cli = Cli::parse();
+fn main() -> ExitCode {
+    let cli = Cli::read();
     let done = match cli.command {
-        None => run(&cli.config).await,
-        Some(Command::Check(config)) => return check::run(&config, &mut io::stdout().lock()).await,
+        None => serve(&cli.config),
+        Some(Command::Check(config)) => return check(&config),
         Some(Command::Openapi) => print_openapi(),
     };
     match done {
@@ -27,8 +26,13 @@ async fn main() -> ExitCode {
     }
 }
 
+fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
+    // Outlives the runtime: requests that are broken off at its end are still logged.
+    let _last_lines = telemetry::start(config.logs.filter()?, config.logs.log_format);
+    Runtime::new()?.block_on(run(config))
+}
+
 async fn run(config: &Config) -> Result<(), Box<dyn Error>> {
-    telemetry::start(config.logs.filter()?, config.logs.log_format);
     let server = wiring::server(config)?;
     let listener = TcpListener::bind(server.address).await.map_err(|error| {
         format!(
@@ -57,7 +61,14 @@ async fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn check(config: &Config) -> ExitCode {
+    match Runtime::new() {
+        Ok(runtime) => runtime.block_on(check::run(config, &mut io::stdout().lock())),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
 fn print_openapi() -> Result<(), Box<dyn Error>> {
-    let config = Cli::try_parse_from(["trace-server"])?.config;
+    let config = Cli::without_environment()?.config;
     Ok(io::stdout().write_all(wiring::openapi(&config)?.as_bytes())?)
 }

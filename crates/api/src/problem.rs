@@ -73,6 +73,12 @@ impl Problem {
         Self::violating(StatusCode::UNPROCESSABLE_ENTITY, field, rule)
     }
 
+    /// 401: the proxy names a user in a way that cannot be read.
+    pub fn unidentified(header: &str) -> Self {
+        let detail = format!("the header {header} must name one user, in UTF-8");
+        Self::new(StatusCode::UNAUTHORIZED, ErrorCode::AuthenticationError, detail)
+    }
+
     /// 404: nothing is served at this path.
     pub fn no_such_route() -> Self {
         Self::new(

@@ -110,6 +110,7 @@ struct AssessmentBody<'a> {
     /// The span it belongs to; absent for the whole trace.
     #[serde(skip_serializing_if = "Option::is_none")]
     span_id: Option<&'a str>,
+    /// Who gave it.
     source: &'a AssessmentSource,
     /// When it was given (RFC 3339).
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
@@ -151,6 +152,7 @@ struct FeedbackBody<'a> {
     /// Any JSON; null when there is an error instead.
     #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
     value: &'a RawValue,
+    /// Why there is no value.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a AssessmentError>,
 }

@@ -1,6 +1,8 @@
 //! What the server is and can do, learned once per process.
 
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,39 +30,53 @@ pub enum Feature {
 /// A server's version as `GET /version` gives it: major and minor.
 type MajorMinor = (u32, u32);
 
+/// A route that a gateway closes is asked for again after this long.
+const CLOSED_FOR: Duration = Duration::from_secs(60);
+
 /// What the server is and can do.
 ///
-/// Starts from the version where the server tells one, and forgets a route for good when the server answers that
-/// it has none.
+/// Starts from the version where the server tells one. A server that answers as if it had no such route is believed
+/// where its version does not say otherwise; one that must have the route is in trouble, and nothing is learned of it.
 #[derive(Debug)]
 pub struct Capabilities {
     flavor: Flavor,
     version: Option<String>,
+    /// Routes that the version promises.
+    promised: u8,
     absent: AtomicU8,
+    artifact_closed_until: Mutex<Option<Instant>>,
 }
 
 impl Capabilities {
     /// What a server of this kind and version is known to have; an unknown version is taken for a new one.
     pub(crate) fn new(flavor: Flavor, version: Option<String>) -> Self {
         let parsed = version.as_deref().and_then(parse_version);
-        let lacks = |feature| match (flavor, feature) {
-            (Flavor::Databricks, Feature::TracesV3) => false,
-            (Flavor::Databricks, _) => true,
-            (Flavor::OpenSource, feature) => parsed.is_some_and(|version| version < since(feature)),
-        };
-        let absent = [
+        let all = [
             Feature::TracesV3,
             Feature::BatchGetInfos,
             Feature::TracesGet,
             Feature::TraceArtifact,
-        ]
-        .into_iter()
-        .filter(|feature| lacks(*feature))
-        .fold(0, |bits, feature| bits | feature as u8);
+        ];
+        let bits = |is_in: &dyn Fn(Feature) -> bool| {
+            all.into_iter()
+                .filter(|feature| is_in(*feature))
+                .fold(0, |bits, feature| bits | feature as u8)
+        };
+        let (promised, absent) = match (flavor, parsed) {
+            (Flavor::Databricks, _) => (0, bits(&|feature| feature != Feature::TracesV3)),
+            (Flavor::OpenSource, None) => (0, 0),
+            (Flavor::OpenSource, Some(version)) => (
+                bits(&|feature| version >= since(feature)),
+                bits(&|feature| version < since(feature)),
+            ),
+        };
+        let artifact_closed_until = Mutex::default();
         Self {
             flavor,
             version,
+            promised,
             absent: AtomicU8::new(absent),
+            artifact_closed_until,
         }
     }
 
@@ -76,11 +92,32 @@ impl Capabilities {
 
     /// Whether the route is there, as far as is known.
     pub fn has(&self, feature: Feature) -> bool {
-        self.absent.load(Ordering::Relaxed) & feature as u8 == 0
+        let is_closed = feature == Feature::TraceArtifact
+            && self.closed_until().is_some_and(|until| Instant::now() < until);
+        !is_closed && self.absent.load(Ordering::Relaxed) & feature as u8 == 0
     }
 
-    pub(crate) fn mark_absent(&self, feature: Feature) {
-        self.absent.fetch_or(feature as u8, Ordering::Relaxed);
+    /// Notes that the server answered as if it had no such route. Whether to believe it, and do without.
+    pub(crate) fn believes_absent(&self, feature: Feature) -> bool {
+        let is_promised = self.promised & feature as u8 != 0;
+        match feature {
+            // A route of MLflow's own page, which gateways close.
+            Feature::TraceArtifact if is_promised => {
+                *self.closed_until() = Some(Instant::now() + CLOSED_FOR);
+                true
+            }
+            _ if is_promised => false,
+            _ => {
+                self.absent.fetch_or(feature as u8, Ordering::Relaxed);
+                true
+            }
+        }
+    }
+
+    fn closed_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.artifact_closed_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,8 +152,17 @@ mod tests {
     fn an_unknown_version_is_taken_for_a_new_one_until_a_route_is_missing() {
         let unknown = Capabilities::new(Flavor::OpenSource, Some("<html>".into()));
         assert!(unknown.has(Feature::BatchGetInfos));
-        unknown.mark_absent(Feature::BatchGetInfos);
+        assert!(unknown.believes_absent(Feature::BatchGetInfos));
         assert!(!unknown.has(Feature::BatchGetInfos) && unknown.has(Feature::TracesGet));
+    }
+
+    #[test]
+    fn a_promised_route_that_seems_missing_is_trouble_and_not_believed() {
+        let new = Capabilities::new(Flavor::OpenSource, Some("3.17.2".into()));
+        assert!(!new.believes_absent(Feature::TracesV3) && new.has(Feature::TracesV3));
+        assert!(new.believes_absent(Feature::TraceArtifact) && !new.has(Feature::TraceArtifact));
+        *new.closed_until() = Some(Instant::now());
+        assert!(new.has(Feature::TraceArtifact), "a gateway may open again");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The client itself: what every family of calls in `api/` hangs on.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::OnceCell;
 
@@ -14,6 +14,9 @@ use crate::transport::{Call, Transport};
 /// `GET /version` may take this long; a server without an answer counts as a new one.
 const VERSION_LIMIT: Duration = Duration::from_secs(3);
 
+/// After a failure the version is not asked for again for this long.
+const VERSION_PAUSE: Duration = Duration::from_secs(5);
+
 /// A client of one MLflow server or Databricks workspace. Clones are cheap and share everything.
 #[derive(Debug, Clone)]
 pub struct MlflowClient(Arc<Inner>);
@@ -23,6 +26,7 @@ struct Inner {
     server: TrackingServer,
     transport: Transport,
     capabilities: OnceCell<Arc<Capabilities>>,
+    version_failed_at: Mutex<Option<Instant>>,
 }
 
 impl MlflowClient {
@@ -37,6 +41,7 @@ impl MlflowClient {
             server,
             transport,
             capabilities: OnceCell::new(),
+            version_failed_at: Mutex::default(),
         })))
     }
 
@@ -51,7 +56,7 @@ impl MlflowClient {
         let learned = self.0.capabilities.get_or_try_init(|| async {
             let version = match flavor {
                 Flavor::Databricks => None,
-                Flavor::OpenSource => self.version().await?,
+                Flavor::OpenSource => self.version_unless_it_failed_just_now().await?,
             };
             let client = self.clone();
             tokio::spawn(async move { client.connection_reuse().await });
@@ -61,6 +66,26 @@ impl MlflowClient {
             Ok(capabilities) => Arc::clone(capabilities),
             Err(_) => Arc::new(Capabilities::new(flavor, None)),
         }
+    }
+
+    /// Those who wait here ask one after the other: when the first had no answer, the others do not wait for theirs.
+    async fn version_unless_it_failed_just_now(&self) -> Result<Option<String>, ClientError> {
+        let failed_at = || {
+            self.0
+                .version_failed_at
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if failed_at().is_some_and(|at| at.elapsed() < VERSION_PAUSE) {
+            return Err(ClientError::Timeout {
+                operation: "version",
+                phase: "pause after a failure",
+                limit: VERSION_PAUSE,
+            });
+        }
+        let version = self.version().await;
+        *failed_at() = version.is_err().then(Instant::now);
+        version
     }
 
     /// The version an open-source server tells; `None` when it has no such route.

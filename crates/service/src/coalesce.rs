@@ -4,6 +4,7 @@
 //! who waits has left, the task is stopped, because nobody wants its result any more.
 
 use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use dashmap::{DashMap, Entry};
@@ -19,7 +20,12 @@ pub(crate) enum Role {
 
 /// The work under way, by key.
 #[derive(Debug)]
-pub(crate) struct Flights<K: Eq + Hash, T>(Arc<DashMap<K, Weak<Flight<K, T>>>>);
+pub(crate) struct Flights<K: Eq + Hash, T>(FlightMap<K, T>);
+
+/// Each flight with a number that tells it from an earlier one under the same key.
+type FlightMap<K, T> = Arc<DashMap<K, (u64, Weak<Flight<K, T>>)>>;
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 
 impl<K: Eq + Hash, T> Default for Flights<K, T> {
     fn default() -> Self {
@@ -33,7 +39,8 @@ pub(crate) struct Flight<K: Eq + Hash, T> {
     key: K,
     outcome: watch::Receiver<Option<T>>,
     task: AbortHandle,
-    flights: Arc<DashMap<K, Weak<Flight<K, T>>>>,
+    number: u64,
+    flights: FlightMap<K, T>,
 }
 
 impl<K, T> Flights<K, T>
@@ -46,31 +53,33 @@ where
     where
         F: Future<Output = T> + Send + 'static,
     {
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
         let mut entry = match self.0.entry(key.clone()) {
             Entry::Occupied(entry) => {
-                if let Some(flight) = entry.get().upgrade() {
+                if let Some(flight) = entry.get().1.upgrade() {
                     return (flight, Role::Joined);
                 }
                 entry.into_ref()
             }
-            Entry::Vacant(entry) => entry.insert(Weak::new()),
+            Entry::Vacant(entry) => entry.insert((number, Weak::new())),
         };
         let (tell, outcome) = watch::channel(None);
         let (work, key_of_task, flights) = (work(), key.clone(), Arc::clone(&self.0));
         let task = tokio::spawn(async move {
             let result = work.await;
             // First out of the map, so that nobody joins finished work and takes it for new.
-            flights.remove(&key_of_task);
+            flights.remove_if(&key_of_task, |_, (other, _)| *other == number);
             // Nobody waiting is no error.
             let _ = tell.send(Some(result));
         });
         let flight = Arc::new(Flight {
             key: key.clone(),
+            number,
             outcome,
             task: task.abort_handle(),
             flights: Arc::clone(&self.0),
         });
-        *entry = Arc::downgrade(&flight);
+        *entry = (number, Arc::downgrade(&flight));
         (flight, Role::Leader)
     }
 
@@ -93,14 +102,14 @@ impl<K: Eq + Hash, T> Drop for Flight<K, T> {
         self.task.abort();
         // Only our own entry: new work may have begun under the same key.
         self.flights
-            .remove_if(&self.key, |_, flight| flight.strong_count() == 0);
+            .remove_if(&self.key, |_, (other, _)| *other == self.number);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use tokio::sync::Notify;
 
     #[derive(Clone, Default)]

@@ -92,10 +92,12 @@ impl ServiceError {
                 }
                 ClientError::Rejected { status: 400, .. } => ErrorCode::ValidationError,
                 ClientError::RateLimited { .. } => ErrorCode::RateLimited,
+                ClientError::Unavailable { status: 504, .. } | ClientError::Timeout { .. } => {
+                    ErrorCode::UpstreamTimeout
+                }
                 ClientError::Unavailable { .. }
                 | ClientError::Unreachable { .. }
                 | ClientError::PoolExhausted { .. } => ErrorCode::UpstreamUnavailable,
-                ClientError::Timeout { .. } => ErrorCode::UpstreamTimeout,
                 ClientError::Rejected { .. }
                 | ClientError::Unauthorized { .. }
                 | ClientError::Forbidden { .. }
@@ -129,7 +131,9 @@ impl ServiceError {
                 "MLflow does not accept this server's credentials".into()
             }
             ClientError::Forbidden { .. } => "MLflow does not allow this server to read that".into(),
-            ClientError::RouteAbsent { .. } => "this MLflow server is too old to answer that".into(),
+            ClientError::RouteAbsent { .. } => {
+                "MLflow answers as if it could not do that; is its address right?".into()
+            }
             ClientError::TooLarge { .. } => "MLflow's answer is too large to be read whole".into(),
             ClientError::Rejected { .. } | ClientError::Failed { .. } | ClientError::Malformed { .. } => {
                 "MLflow failed to answer".into()

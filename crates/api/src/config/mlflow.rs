@@ -10,7 +10,7 @@ use humantime::parse_duration;
 use mlflow_client::{
     AuthSettings, ClientConfig, ConnectionReuse, PoolLimits, RetryPolicy, Timeouts, TrackingServer,
 };
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{ConfigError, given};
 
@@ -20,8 +20,8 @@ use super::{ConfigError, given};
 pub struct MlflowArgs {
     /// The MLflow server: `http://HOST:PORT`, `https://HOST`, `databricks` or `databricks://PROFILE`. Unset with
     /// `DATABRICKS_HOST` set: `databricks`.
-    #[arg(long = "mlflow-tracking-uri", env = "MLFLOW_TRACKING_URI", value_name = "URI")]
-    tracking_uri: Option<String>,
+    #[arg(long = "mlflow-tracking-uri", env = "MLFLOW_TRACKING_URI", value_name = "URI", hide_env_values = true, value_parser = secret)]
+    tracking_uri: Option<SecretString>,
     /// The experiment that is meant where a request names none.
     #[arg(
         long = "mlflow-experiment-id",
@@ -41,23 +41,23 @@ pub struct MlflowArgs {
         long = "mlflow-tracking-password",
         env = "MLFLOW_TRACKING_PASSWORD",
         value_name = "SECRET",
-        hide_env_values = true
+        hide_env_values = true, value_parser = secret
     )]
-    password: Option<String>,
+    password: Option<SecretString>,
     /// A bearer token for the server.
     #[arg(
         long = "mlflow-tracking-token",
         env = "MLFLOW_TRACKING_TOKEN",
         value_name = "SECRET",
-        hide_env_values = true
+        hide_env_values = true, value_parser = secret
     )]
-    token: Option<String>,
+    token: Option<SecretString>,
     /// The Databricks workspace, with or without `https://`.
     #[arg(long, env = "DATABRICKS_HOST", value_name = "HOST")]
     databricks_host: Option<String>,
     /// A Databricks personal access token.
-    #[arg(long, env = "DATABRICKS_TOKEN", value_name = "SECRET", hide_env_values = true)]
-    databricks_token: Option<String>,
+    #[arg(long, env = "DATABRICKS_TOKEN", value_name = "SECRET", hide_env_values = true, value_parser = secret)]
+    databricks_token: Option<SecretString>,
     /// The client id of a Databricks service principal.
     #[arg(long, env = "DATABRICKS_CLIENT_ID", value_name = "ID")]
     databricks_client_id: Option<String>,
@@ -66,9 +66,9 @@ pub struct MlflowArgs {
         long,
         env = "DATABRICKS_CLIENT_SECRET",
         value_name = "SECRET",
-        hide_env_values = true
+        hide_env_values = true, value_parser = secret
     )]
-    databricks_client_secret: Option<String>,
+    databricks_client_secret: Option<SecretString>,
     /// The profile of the Databricks configuration file.
     #[arg(long, env = "DATABRICKS_CONFIG_PROFILE", value_name = "NAME")]
     databricks_profile: Option<String>,
@@ -128,6 +128,12 @@ pub struct MlflowArgs {
     upstream_max_answer: ByteSize,
 }
 
+/// Secrets are kept from `Debug` and from `--help`; an address may hold one, too.
+#[expect(clippy::unnecessary_wraps, reason = "what a parser of clap looks like")]
+fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(text.into())
+}
+
 /// Whether upstream connections are used again.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Keepalive {
@@ -158,7 +164,11 @@ impl MlflowArgs {
     /// What the client is made from.
     pub fn client_config(&self) -> Result<ClientConfig, ConfigError> {
         let is_databricks = given(self.databricks_host.as_ref()).is_some();
-        let uri = given(self.tracking_uri.as_ref()).or(is_databricks.then_some("databricks"));
+        let named = self.tracking_uri.as_ref().map(ExposeSecret::expose_secret);
+        let uri = named
+            .map(str::trim)
+            .filter(|uri| !uri.is_empty())
+            .or(is_databricks.then_some("databricks"));
         let server = TrackingServer::resolve(uri.ok_or(ConfigError::NoTrackingUri)?, &self.auth_settings())?;
         Ok(ClientConfig {
             server,
@@ -184,7 +194,11 @@ impl MlflowArgs {
 
     fn auth_settings(&self) -> AuthSettings {
         let text = |setting: &Option<String>| given(setting.as_ref()).map(str::to_owned);
-        let secret = |setting: &Option<String>| given(setting.as_ref()).map(SecretString::from);
+        let secret = |setting: &Option<SecretString>| {
+            setting
+                .clone()
+                .filter(|secret| !secret.expose_secret().trim().is_empty())
+        };
         let config_file = self
             .databricks_config_file
             .clone()

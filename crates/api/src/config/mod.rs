@@ -9,7 +9,10 @@ mod logs;
 mod mlflow;
 mod server;
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsStr;
+
+use clap::builder::Resettable;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use access::AccessArgs;
 pub use cache::CacheArgs;
@@ -62,6 +65,35 @@ pub struct Config {
     pub logs: LogArgs,
 }
 
+impl Cli {
+    /// Reads flags and environment; explains itself and ends the process where that is asked for or needed.
+    pub fn read() -> Self {
+        let matches =
+            Self::command_without(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
+        Self::from_arg_matches(&matches.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// The defaults, whatever the environment says.
+    ///
+    /// # Errors
+    /// When a default breaks its own rule, which would be a fault in its making.
+    pub fn without_environment() -> Result<Self, clap::Error> {
+        let matches = Self::command_without(|_| true).try_get_matches_from(["trace-server"])?;
+        Self::from_arg_matches(&matches)
+    }
+
+    /// The command line with some variables left out. An empty one counts as unset, as container tools write it.
+    fn command_without(is_left_out: impl Fn(&OsStr) -> bool + Copy) -> clap::Command {
+        let read = move |argument: clap::Arg| match argument.get_env() {
+            Some(name) if is_left_out(name) => argument.env(Resettable::Reset),
+            _ => argument,
+        };
+        Self::command()
+            .mut_args(read)
+            .mut_subcommands(move |subcommand| subcommand.mut_args(read))
+    }
+}
+
 /// A setting that cannot be used; the text says what to change.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each variant is its message")]
@@ -96,7 +128,6 @@ fn given(text: Option<&String>) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent_and_every_setting_is_explained() {

@@ -27,63 +27,84 @@ impl FromRequestParts<AppState> for Asking {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let forwarded = state
-            .settings()
-            .trusts_proxy
-            .then(|| forwarded_user(&parts.headers))
-            .flatten();
+        let trusts_proxy = state.settings().trusts_proxy;
+        let forwarded = if trusts_proxy {
+            forwarded_user(&parts.headers)?
+        } else {
+            None
+        };
         Ok(Self(Services::from_ref(state).identify(forwarded).await?))
     }
 }
 
-fn forwarded_user(headers: &HeaderMap) -> Option<ForwardedUser> {
-    let text = |name: &&str| Some(headers.get(*name)?.to_str().ok()?.trim().to_owned());
-    let name = USER_HEADERS
-        .iter()
-        .filter_map(text)
-        .find(|name| !name.is_empty())?;
-    Some(ForwardedUser {
-        name,
-        has_token: headers.contains_key(TOKEN_HEADER),
-    })
+/// The user that the headers name. A name that cannot be read, or that stands there twice, names nobody: taking the
+/// local user instead would give someone else's rights.
+fn forwarded_user(headers: &HeaderMap) -> Result<Option<ForwardedUser>, Problem> {
+    for header in USER_HEADERS {
+        let mut values = headers.get_all(header).iter();
+        let (Some(value), second) = (values.next(), values.next()) else {
+            continue;
+        };
+        let name = std::str::from_utf8(value.as_bytes())
+            .ok()
+            .filter(|_| second.is_none());
+        let name = name.ok_or_else(|| Problem::unidentified(header))?.trim();
+        if !name.is_empty() {
+            return Ok(Some(ForwardedUser {
+                name: name.to_owned(),
+                has_token: headers.contains_key(TOKEN_HEADER),
+            }));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderName;
+    use http::{HeaderName, HeaderValue};
+
+    fn user(pairs: &[(&'static str, &'static [u8])]) -> Result<Option<ForwardedUser>, Problem> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_bytes(value).unwrap(),
+            );
+        }
+        forwarded_user(&headers)
+    }
+
+    fn named(name: &str, has_token: bool) -> ForwardedUser {
+        ForwardedUser {
+            name: name.to_owned(),
+            has_token,
+        }
+    }
 
     #[test]
     fn the_address_wins_over_the_name() {
-        let headers = |pairs: &[(&'static str, &str)]| {
-            pairs
-                .iter()
-                .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
-                .collect::<HeaderMap>()
-        };
-        let user = forwarded_user(&headers(&[
-            ("x-forwarded-user", "ann"),
-            ("x-forwarded-email", "ann@example.com"),
-        ]));
+        let both = user(&[
+            ("x-forwarded-user", b"ann"),
+            ("x-forwarded-email", b"ann@example.com"),
+        ]);
+        assert_eq!(both.unwrap(), Some(named("ann@example.com", false)));
+        let preferred = user(&[
+            ("x-forwarded-email", b" "),
+            ("x-forwarded-preferred-username", b"ann"),
+            (TOKEN_HEADER, b"t"),
+        ]);
+        assert_eq!(preferred.unwrap(), Some(named("ann", true)));
         assert_eq!(
-            user,
-            Some(ForwardedUser {
-                name: "ann@example.com".into(),
-                has_token: false
-            })
+            user(&[("x-forwarded-email", "jürgen@example.com".as_bytes())]).unwrap(),
+            Some(named("jürgen@example.com", false))
         );
-        let user = forwarded_user(&headers(&[
-            ("x-forwarded-email", " "),
-            ("x-forwarded-preferred-username", "ann"),
-            (TOKEN_HEADER, "t"),
-        ]));
-        assert_eq!(
-            user,
-            Some(ForwardedUser {
-                name: "ann".into(),
-                has_token: true
-            })
-        );
-        assert_eq!(forwarded_user(&headers(&[])), None);
+        assert_eq!(user(&[]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_read_is_nobodys() {
+        assert!(user(&[("x-forwarded-email", b"\xff\xfe")]).is_err());
+        assert!(user(&[("x-forwarded-email", b"ann"), ("x-forwarded-email", b"bob")]).is_err());
     }
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 use service::{Fingerprint, Freshness};
 
 /// How a reader wants an answer.
@@ -31,9 +31,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Conditions {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // RFC 9110, 13.1.2: of no meaning to other methods.
+        let may_be_unchanged = matches!(parts.method, Method::GET | Method::HEAD);
         Ok(Self {
             freshness: freshness(&parts.headers),
-            if_none_match: joined(&parts.headers, header::IF_NONE_MATCH),
+            if_none_match: joined(&parts.headers, header::IF_NONE_MATCH).filter(|_| may_be_unchanged),
         })
     }
 }

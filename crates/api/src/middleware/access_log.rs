@@ -21,7 +21,8 @@ pub(super) struct AccessLine {
     request_id: RequestId,
     method: Method,
     path: String,
-    status: StatusCode,
+    /// `None` until there is an answer: who leaves before gets none.
+    status: Option<StatusCode>,
     cache: Option<String>,
     cause: Option<String>,
     first_byte_ms: f64,
@@ -36,7 +37,7 @@ impl AccessLine {
             request_id: id.clone(),
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
-            status: StatusCode::OK,
+            status: None,
             cache: None,
             cause: None,
             first_byte_ms: 0.0,
@@ -46,7 +47,7 @@ impl AccessLine {
     }
 
     pub(super) fn answered(&mut self, response: &Response) {
-        self.status = response.status();
+        self.status = Some(response.status());
         self.cache = response
             .headers()
             .get(X_CACHE)
@@ -77,7 +78,7 @@ impl Drop for AccessLine {
                     request_id = self.request_id.as_str(),
                     method = self.method.as_str(),
                     path = self.path,
-                    status = self.status.as_u16(),
+                    status = self.status.map(|status| status.as_u16()),
                     bytes = self.bytes,
                     first_byte_ms = rounded(self.first_byte_ms),
                     duration_ms = rounded(self.elapsed_ms()),
@@ -88,10 +89,13 @@ impl Drop for AccessLine {
                 )
             };
         }
-        if self.status.is_server_error() {
-            line!(warn);
-        } else {
-            line!(info);
+        match self.status {
+            Some(status) if !status.is_server_error() => line!(info),
+            Some(_) => line!(warn),
+            None => {
+                self.cause = Some("nobody waited for the answer any more".to_owned());
+                line!(warn);
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 //! 3. CORS, before anything that costs: a preflight reaches no handler.
 //! 4. Compression, outside of the handlers and inside of the log, which counts the bytes that are sent.
 //! 5. Panics become a problem, next to the handlers.
+//! 6. [`until_ending`] and, for routes that show traces, [`require_trace_access`]: they need the state.
 
 mod access_log;
 mod compression;
@@ -14,6 +15,7 @@ mod problems;
 mod request_id;
 mod trace_access;
 mod trailing_slash;
+mod until_ending;
 
 use axum::Router;
 use axum::middleware::from_fn;
@@ -24,6 +26,7 @@ use tower_http::cors::{AllowHeaders, CorsLayer};
 
 pub use trace_access::require_trace_access;
 pub use trailing_slash::without_trailing_slash;
+pub use until_ending::until_ending;
 
 /// Puts the stack around a router.
 pub fn around(router: Router, cors_origins: Vec<HeaderValue>) -> Router {

@@ -5,7 +5,7 @@ use std::any::Any;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 
 use super::request_id::RequestId;
 use crate::problem::Problem;
@@ -15,7 +15,12 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let id = request.extensions().get::<RequestId>().cloned();
     let mut response = next.run(request).await;
-    let Some(problem) = response.extensions().get::<Problem>() else {
+    let Some(problem) = response
+        .extensions()
+        .get::<Problem>()
+        .cloned()
+        .or_else(|| bare_problem(&response))
+    else {
         return response;
     };
     let body = problem.body(id.as_ref().map_or("", RequestId::as_str), &path);
@@ -30,6 +35,19 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
     headers.remove(header::CONTENT_LENGTH);
     *response.body_mut() = json.into();
     response
+}
+
+/// What a library answers with a status and nothing else.
+fn bare_problem(response: &Response) -> Option<Problem> {
+    if response.headers().contains_key(header::CONTENT_TYPE) {
+        return None;
+    }
+    match response.status() {
+        StatusCode::NOT_FOUND => Some(Problem::no_such_route()),
+        StatusCode::METHOD_NOT_ALLOWED => Some(Problem::method_not_allowed()),
+        status if status.is_server_error() => Some(Problem::internal()),
+        _ => None,
+    }
 }
 
 /// A panic is our own fault; what it says is for the log.
@@ -49,7 +67,6 @@ mod tests {
     use axum::Router;
     use axum::body::Body;
     use axum::routing::get;
-    use http::StatusCode;
     use tower::ServiceExt;
 
     #[tokio::test]

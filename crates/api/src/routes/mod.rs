@@ -14,7 +14,7 @@ use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::middleware::require_trace_access;
+use crate::middleware::{require_trace_access, until_ending};
 use crate::state::AppState;
 
 /// All routes; those that show traces or runs refuse users who may not read them.
@@ -36,6 +36,7 @@ pub fn all(state: &AppState) -> OpenApiRouter<AppState> {
         .routes(routes!(users::get_my_workspace))
         .routes(routes!(experiments::get_experiment))
         .merge(guarded)
+        .layer(from_fn_with_state(state.clone(), until_ending))
 }
 
 fn one_trace() -> OpenApiRouter<AppState> {

@@ -95,13 +95,14 @@ impl MlflowClient {
             let call = Call::get("traces.artifact", "/ajax-api/2.0/mlflow/get-trace-artifact")
                 .query("request_id", id.as_str());
             match self.transport().open(&call).await {
-                Err(ClientError::RouteAbsent { .. }) => capabilities.mark_absent(Feature::TraceArtifact),
+                Err(ClientError::RouteAbsent { .. })
+                    if capabilities.believes_absent(Feature::TraceArtifact) => {}
                 answer => return answer.map(Into::into),
             }
         }
         if capabilities.has(Feature::TracesGet) {
             match self.converted_spans(id).await {
-                Err(ClientError::RouteAbsent { .. }) => capabilities.mark_absent(Feature::TracesGet),
+                Err(ClientError::RouteAbsent { .. }) if capabilities.believes_absent(Feature::TracesGet) => {}
                 // The spans may still be an artifact.
                 Err(ClientError::SpansNotFound { .. }) => {}
                 answer => return answer.map(Into::into),
@@ -116,7 +117,13 @@ impl MlflowClient {
             .query("trace_id", id.as_str())
             .query("allow_partial", "true");
         match self.transport().json::<otlp::TraceAnswer>(&call).await {
-            Ok(answer) => answer.into_dictionary().map_err(|error| call.malformed(&error)),
+            Ok(answer) => {
+                // Megabytes may be converted: not on a thread that others wait for.
+                let converted = tokio::task::spawn_blocking(|| answer.into_dictionary()).await;
+                converted
+                    .map_err(|_| call.unreadable("its conversion was interrupted"))?
+                    .map_err(|error| call.malformed(&error))
+            }
             // A server without the route takes its last word for a trace's id.
             Err(ClientError::NotFound { operation, message }) if message.contains("'get'") => {
                 Err(ClientError::RouteAbsent { operation })

@@ -1,5 +1,7 @@
 //! Traces without their spans: search and info.
 
+use std::collections::HashSet;
+
 use domain::{ExperimentId, TraceId, TraceInfo};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -99,6 +101,7 @@ impl MlflowClient {
             traces: Vec::new(),
             next_page_token: search.page_token.clone(),
         };
+        let mut seen = HashSet::new();
         loop {
             let got = u32::try_from(found.traces.len()).unwrap_or(u32::MAX);
             let wanted = search.max_results.saturating_sub(got).min(MAX_PAGE);
@@ -106,7 +109,12 @@ impl MlflowClient {
                 .search_page(search, wanted, found.next_page_token.as_deref())
                 .await?;
             let is_empty = page.traces.is_empty();
-            found.traces.extend(page.traces);
+            // While traces arrive, pages shift, and the end of one comes again at the beginning of the next.
+            found.traces.extend(
+                page.traces
+                    .into_iter()
+                    .filter(|trace| seen.insert(trace.trace_id.clone())),
+            );
             found.next_page_token = page.next_page_token;
             let is_full = found.traces.len() >= search.max_results as usize;
             // An empty page with a token would go on for ever.
@@ -125,7 +133,7 @@ impl MlflowClient {
         let capabilities = self.capabilities().await;
         if capabilities.has(Feature::TracesV3) {
             match self.search_page_v3(search, max_results, token).await {
-                Err(ClientError::RouteAbsent { .. }) => capabilities.mark_absent(Feature::TracesV3),
+                Err(ClientError::RouteAbsent { .. }) if capabilities.believes_absent(Feature::TracesV3) => {}
                 answer => return answer,
             }
         }
@@ -189,7 +197,7 @@ impl MlflowClient {
         if capabilities.has(Feature::TracesV3) {
             let call = Call::get("traces.info", format!("/api/3.0/mlflow/traces/{id}"));
             match self.transport().json::<InfoAnswer>(&call).await {
-                Err(ClientError::RouteAbsent { .. }) => capabilities.mark_absent(Feature::TracesV3),
+                Err(ClientError::RouteAbsent { .. }) if capabilities.believes_absent(Feature::TracesV3) => {}
                 answer => return answer.map(|answer| answer.trace.trace_info.into()),
             }
         }
@@ -215,8 +223,7 @@ impl MlflowClient {
         let path = "/api/3.0/mlflow/traces/batchGetInfos";
         let call = Call::read_by_post("traces.batch_infos", path, &json!({ "trace_ids": ids }))?;
         match self.transport().json::<InfosAnswer>(&call).await {
-            Err(ClientError::RouteAbsent { .. }) => {
-                capabilities.mark_absent(Feature::BatchGetInfos);
+            Err(ClientError::RouteAbsent { .. }) if capabilities.believes_absent(Feature::BatchGetInfos) => {
                 Ok(None)
             }
             answer => Ok(Some(answer?.trace_infos.into_iter().map(Into::into).collect())),

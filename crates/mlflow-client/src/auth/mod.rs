@@ -91,10 +91,7 @@ impl Authenticator {
     pub(crate) async fn refused(&self, used: &HeaderValue) -> bool {
         match self {
             Self::None | Self::Fixed(_) => false,
-            Self::OAuth(cache) => {
-                cache.forget(used).await;
-                true
-            }
+            Self::OAuth(cache) => cache.forget(used).await,
         }
     }
 }

@@ -19,6 +19,13 @@ const EARLY_RENEWAL_PART: u32 = 5;
 /// One call to the token endpoint may take this long.
 const TOKEN_CALL_LIMIT: Duration = Duration::from_secs(15);
 
+/// After a failure no token is asked for again for this long: those who wait share the failure.
+const FAILURE_PAUSE: Duration = Duration::from_secs(2);
+/// After an early renewal that failed the next is this far.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
+/// A token that is refused within this time of being fetched is not fetched anew.
+const YOUNG_FOR: Duration = Duration::from_secs(10);
+
 #[derive(Debug, Clone)]
 pub(crate) struct TokenCache(Arc<Inner>);
 
@@ -27,8 +34,8 @@ struct Inner {
     host: Url,
     client_id: String,
     client_secret: SecretString,
-    /// The lock is held while a token is fetched: whoever waits for it finds the fresh token.
-    token: Mutex<Option<Token>>,
+    /// The lock is held while a token is fetched: whoever waits for it finds the fresh token, or the failure.
+    state: Mutex<State>,
     renewal: Mutex<()>,
 }
 
@@ -40,9 +47,23 @@ impl std::fmt::Debug for Inner {
     }
 }
 
+#[derive(Default)]
+struct State {
+    token: Option<Token>,
+    failed: Option<(Instant, Failure)>,
+}
+
+/// Why a token could not be had, for those who ask soon after.
+#[derive(Clone, Copy)]
+enum Failure {
+    Refused,
+    Unavailable,
+}
+
 #[derive(Clone)]
 struct Token {
     header: HeaderValue,
+    fetched_at: Instant,
     renew_at: Instant,
     expires_at: Instant,
 }
@@ -75,30 +96,44 @@ impl TokenCache {
             host,
             client_id,
             client_secret,
-            token: Mutex::new(None),
+            state: Mutex::default(),
             renewal: Mutex::new(()),
         }))
     }
 
     pub(super) async fn header(&self) -> Result<HeaderValue, ClientError> {
-        let mut token = self.0.token.lock().await;
+        let mut state = self.0.state.lock().await;
         let now = Instant::now();
-        match token.as_ref() {
-            Some(current) if now < current.expires_at => {
-                if now >= current.renew_at {
-                    self.renew_in_background();
-                }
-                Ok(current.header.clone())
+        if let Some(current) = state.token.as_ref().filter(|token| now < token.expires_at) {
+            if now >= current.renew_at {
+                self.renew_in_background();
             }
-            _ => Ok(token.insert(self.0.fetch().await?).header.clone()),
+            return Ok(current.header.clone());
         }
+        if let Some((at, failure)) = state.failed
+            && at.elapsed() < FAILURE_PAUSE
+        {
+            return Err(failure.into());
+        }
+        let fetched = self.0.fetch().await;
+        state.failed = fetched
+            .as_ref()
+            .err()
+            .map(|error| (Instant::now(), Failure::from(error)));
+        Ok(state.token.insert(fetched?).header.clone())
     }
 
-    pub(super) async fn forget(&self, used: &HeaderValue) {
-        let mut token = self.0.token.lock().await;
-        if token.as_ref().is_some_and(|current| current.header == used) {
-            *token = None;
+    /// Drops a token the server refused. A young one stays: a server that refuses every token is not helped by more.
+    pub(super) async fn forget(&self, used: &HeaderValue) -> bool {
+        let mut state = self.0.state.lock().await;
+        let Some(current) = state.token.as_ref().filter(|token| token.header == used) else {
+            return true;
+        };
+        let is_old = current.fetched_at.elapsed() >= YOUNG_FOR;
+        if is_old {
+            state.token = None;
         }
+        is_old
     }
 
     fn renew_in_background(&self) {
@@ -108,11 +143,44 @@ impl TokenCache {
             let Ok(_renewal) = cache.0.renewal.try_lock() else {
                 return;
             };
-            match cache.0.fetch().await {
-                Ok(fresh) => *cache.0.token.lock().await = Some(fresh),
-                Err(error) => tracing::warn!(%error, "the access token could not be renewed early"),
+            let is_due = |token: &Token| Instant::now() >= token.renew_at;
+            if !cache.0.state.lock().await.token.as_ref().is_some_and(is_due) {
+                return;
+            }
+            let fetched = cache.0.fetch().await;
+            let mut state = cache.0.state.lock().await;
+            match (fetched, state.token.as_mut()) {
+                (Ok(fresh), _) => state.token = Some(fresh),
+                (Err(error), Some(token)) => {
+                    tracing::warn!(%error, "the access token could not be renewed early; trying again in a while");
+                    token.renew_at = Instant::now() + RENEWAL_PAUSE;
+                }
+                (Err(_), None) => {}
             }
         });
+    }
+}
+
+impl From<&ClientError> for Failure {
+    fn from(error: &ClientError) -> Self {
+        if matches!(error, ClientError::Credentials(_)) {
+            Self::Refused
+        } else {
+            Self::Unavailable
+        }
+    }
+}
+
+impl From<Failure> for ClientError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused => ConfigError::ClientCredentialsRefused.into(),
+            Failure::Unavailable => Self::Unavailable {
+                operation: OPERATION,
+                status: 503,
+                retry_after: Some(FAILURE_PAUSE),
+            },
+        }
     }
 }
 
@@ -149,6 +217,7 @@ impl Inner {
         let life = Duration::from_secs(answer.expires_in);
         Ok(Token {
             header: bearer(&answer.access_token)?,
+            fetched_at: asked_at,
             renew_at: asked_at + life - life / EARLY_RENEWAL_PART,
             expires_at: asked_at + life,
         })

@@ -62,10 +62,18 @@ impl Call {
             serde_json::error::Category::Data => "JSON of another shape",
             _ => "not JSON",
         };
-        let reason = format!("{kind} (line {}, column {})", error.line(), error.column());
+        self.unreadable(format!(
+            "{kind} (line {}, column {})",
+            error.line(),
+            error.column()
+        ))
+    }
+
+    /// An answer that cannot be read, for a reason that holds nothing of it.
+    pub(crate) fn unreadable(&self, reason: impl Into<String>) -> ClientError {
         ClientError::Malformed {
             operation: self.operation,
-            reason,
+            reason: reason.into(),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect;
+use reqwest::{RequestBuilder, redirect};
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
@@ -25,6 +25,12 @@ use retry::Retries;
 use reuse::Reuse;
 
 const USER_AGENT: &str = concat!("trace-server/", env!("CARGO_PKG_VERSION"));
+
+/// What the server may send ahead of a reader on HTTP/2, in bytes.
+const H2_STREAM_WINDOW: u32 = 1 << 20;
+
+/// Far above all streams together, in bytes: readers who pause must not stop the others on their connection.
+const H2_CONNECTION_WINDOW: u32 = 256 << 20;
 
 /// Sends calls to one server.
 #[derive(Debug)]
@@ -61,7 +67,7 @@ impl Transport {
     pub(crate) async fn json<T: DeserializeOwned>(&self, call: &Call) -> Result<T, ClientError> {
         self.within_deadline(
             call,
-            self.retrying(call, || async {
+            self.retrying(call.operation, call.is_idempotent, || async {
                 let body = self.send(call).await?.whole(self.max_buffered_bytes).await?;
                 serde_json::from_slice(&body).map_err(|error| call.malformed(&error))
             }),
@@ -71,8 +77,8 @@ impl Transport {
 
     /// Sends a call and returns once its answer begins.
     pub(crate) async fn open(&self, call: &Call) -> Result<Response, ClientError> {
-        self.within_deadline(call, self.retrying(call, || self.send(call)))
-            .await
+        let answer = self.retrying(call.operation, call.is_idempotent, || self.send(call));
+        self.within_deadline(call, answer).await
     }
 
     /// Sends a call and reads its answer whole as text, at most `limit` bytes and within `deadline`; never retried.
@@ -102,14 +108,20 @@ impl Transport {
             map.append(name, value.parse().map_err(|_| malformed_header(operation))?);
         }
         map.remove(header::AUTHORIZATION);
-        let open = async {
+        let (url, map) = (&url, &map);
+        let open = || async move {
             let permit = self.connection(operation).await?;
-            let request = self.reuse.pooled().get(url).headers(map);
-            let answer = request.send().await;
-            let answer = answer.map_err(|e| ClientError::from_reqwest(operation, e, self.timeouts.read))?;
-            Response::check(operation, answer, permit, self.timeouts.read).await
+            let request = self.reuse.pooled().get(url.clone()).headers(map.clone());
+            self.answered(operation, request, permit)
+                .await
+                .map_err(without_words)
         };
-        within(operation, self.timeouts.call, open).await
+        within(
+            operation,
+            self.timeouts.call,
+            self.retrying(operation, true, open),
+        )
+        .await
     }
 
     /// Whether connections are used again; measures if that is not decided. `None` when the server did not answer.
@@ -125,11 +137,16 @@ impl Transport {
         within(call.operation, self.timeouts.call, work).await
     }
 
-    async fn retrying<T, F>(&self, call: &Call, attempt: impl Fn() -> F) -> Result<T, ClientError>
+    async fn retrying<T, F>(
+        &self,
+        operation: &'static str,
+        is_idempotent: bool,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, ClientError>
     where
         F: Future<Output = Result<T, ClientError>>,
     {
-        let mut retries = self.retries.begin(call.is_idempotent, self.flavor);
+        let mut retries = self.retries.begin(is_idempotent, self.flavor);
         loop {
             let error = match attempt().await {
                 Ok(answer) => return Ok(answer),
@@ -138,22 +155,23 @@ impl Transport {
             let Some(pause) = retries.pause_before_next(&error) else {
                 return Err(error);
             };
-            tracing::debug!(operation = call.operation, %error, pause_ms = pause.as_millis(), "trying again");
+            tracing::debug!(operation, %error, pause_ms = pause.as_millis(), "trying again");
             tokio::time::sleep(pause).await;
         }
     }
 
     async fn send(&self, call: &Call) -> Result<Response, ClientError> {
-        let permit = self.connection(call.operation).await?;
+        // First who we are, then a place: a token that is slow to come must not keep places from others.
         let authorization = self.authenticator.header().await?;
+        let permit = self.connection(call.operation).await?;
         let result = self.send_as(call, authorization.clone(), permit).await;
         match (result, authorization) {
             // A token may be withdrawn before its time: one try with a new one.
             (Err(ClientError::Unauthorized { .. }), Some(used))
                 if self.authenticator.refused(&used).await =>
             {
-                let permit = self.connection(call.operation).await?;
                 let renewed = self.authenticator.header().await?;
+                let permit = self.connection(call.operation).await?;
                 self.send_as(call, renewed, permit).await
             }
             (result, _) => result,
@@ -179,9 +197,18 @@ impl Transport {
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(body.clone());
         }
-        let answer = request.send().await;
-        let answer = answer.map_err(|e| ClientError::from_reqwest(call.operation, e, self.timeouts.read))?;
-        Response::check(call.operation, answer, permit, self.timeouts.read).await
+        self.answered(call.operation, request, permit).await
+    }
+
+    async fn answered(
+        &self,
+        operation: &'static str,
+        request: RequestBuilder,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Response, ClientError> {
+        let limit = self.timeouts.read;
+        let answer = before_silence(operation, limit, request.send()).await?;
+        Response::check(operation, answer, permit, limit).await
     }
 
     /// A place among the open connections; given back when the answer has been read or dropped.
@@ -214,6 +241,60 @@ async fn within<T>(
     }))
 }
 
+/// Waits for the server, and no longer than the limit on its silence. Counts only while we wait: a reader of ours who
+/// pauses is no silence of the server's.
+async fn before_silence<T>(
+    operation: &'static str,
+    limit: Duration,
+    work: impl Future<Output = Result<T, reqwest::Error>>,
+) -> Result<T, ClientError> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result.map_err(|error| ClientError::from_reqwest(operation, error, limit)),
+        Err(_) => Err(ClientError::Timeout {
+            operation,
+            phase: "silence",
+            limit,
+        }),
+    }
+}
+
+/// A cloud store may quote tokens and signatures in its errors: its words go nowhere. It says 400 of a token that
+/// expired, as others say 403.
+fn without_words(error: ClientError) -> ClientError {
+    match error {
+        ClientError::Rejected {
+            operation,
+            status: 400,
+            ..
+        }
+        | ClientError::Forbidden { operation, .. } => ClientError::Forbidden {
+            operation,
+            message: String::new(),
+        },
+        ClientError::Rejected {
+            operation, status, ..
+        } => ClientError::Rejected {
+            operation,
+            status,
+            code: String::new(),
+            message: String::new(),
+        },
+        ClientError::Failed {
+            operation, status, ..
+        } => ClientError::Failed {
+            operation,
+            status,
+            code: String::new(),
+            message: String::new(),
+        },
+        ClientError::NotFound { operation, .. } => ClientError::NotFound {
+            operation,
+            message: String::new(),
+        },
+        other => other,
+    }
+}
+
 fn malformed_header(operation: &'static str) -> ClientError {
     ClientError::Malformed {
         operation,
@@ -228,10 +309,11 @@ fn http_client(config: &ClientConfig, idle_per_host: usize) -> Result<reqwest::C
     reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .connect_timeout(config.timeouts.connect)
-        .read_timeout(config.timeouts.read)
         .tcp_user_timeout(config.timeouts.write)
         .tcp_nodelay(true)
         .pool_max_idle_per_host(idle_per_host)
+        .http2_initial_stream_window_size(H2_STREAM_WINDOW)
+        .http2_initial_connection_window_size(H2_CONNECTION_WINDOW)
         .redirect(redirect::Policy::none())
         .build()
         .map_err(|error| ConfigError::Tls {

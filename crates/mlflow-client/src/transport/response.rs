@@ -10,6 +10,7 @@ use reqwest::header::{self, HeaderMap};
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::before_silence;
 use crate::error::ClientError;
 
 /// The most of an error body that is read.
@@ -83,11 +84,7 @@ impl Response {
     }
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
-        let (operation, limit) = (self.operation, self.read_limit);
-        self.http
-            .chunk()
-            .await
-            .map_err(|error| ClientError::from_reqwest(operation, error, limit))
+        before_silence(self.operation, self.read_limit, self.http.chunk()).await
     }
 
     async fn into_error(self, status: StatusCode) -> ClientError {

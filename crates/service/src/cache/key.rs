@@ -45,6 +45,37 @@ pub(crate) struct RawKey {
     subject: Subject,
 }
 
+impl RawKey {
+    /// Bytes that a user can make a key hold; what every key holds is counted elsewhere.
+    pub(super) fn weight(&self) -> usize {
+        let texts = |filter: &Option<String>, token: &Option<String>, order: &[String]| {
+            let options: usize = [filter, token].into_iter().flatten().map(String::len).sum();
+            options
+                + order
+                    .iter()
+                    .map(|order| order.len() + size_of::<String>())
+                    .sum::<usize>()
+        };
+        match &self.subject {
+            Subject::Search(search) => {
+                let experiments = search.experiment_ids.len() * (size_of::<ExperimentId>() + 32);
+                experiments + texts(&search.filter, &search.page_token, &search.order_by)
+            }
+            Subject::SearchRuns(search) => {
+                let experiments = search.experiment_ids.len() * (size_of::<ExperimentId>() + 32);
+                experiments + texts(&search.filter, &search.page_token, &search.order_by)
+            }
+            Subject::Infos(ids) => ids.len() * (size_of::<TraceId>() + 64),
+            Subject::Info(_)
+            | Subject::Spans(_)
+            | Subject::SpanSummaries(_)
+            | Subject::Experiment(_)
+            | Subject::Run(_)
+            | Subject::CurrentUser => 0,
+        }
+    }
+}
+
 /// A cache key for values of type `V`.
 #[derive(Debug)]
 pub(crate) struct Key<V> {

@@ -187,12 +187,28 @@ impl Cache {
         })
     }
 
+    /// How much longer the value that is kept stays fresh; nothing when it is not the one that is meant.
+    pub(crate) fn freshness_left<V: Cacheable>(
+        &self,
+        key: &Key<V>,
+        is_meant: impl FnOnce(&V) -> bool,
+    ) -> Duration {
+        let Some(entry) = self.entries.get(&key.raw) else {
+            return Duration::ZERO;
+        };
+        let left = entry.fresh_for.saturating_sub(entry.age());
+        V::from_kept(entry.value)
+            .filter(is_meant)
+            .map_or(Duration::ZERO, |_| left)
+    }
+
     /// Keeps a value that the upstream was asked for at `asked_at`, unless a newer one is kept already.
     pub(crate) fn keep<V: Cacheable>(&self, key: &Key<V>, fresh: Fresh<V>, asked_at: Instant) {
         if fresh.fresh_for.is_zero() || self.policy.max_bytes == 0 {
             return;
         }
-        let weight = u32::try_from(fresh.value.weight() + ENTRY_OVERHEAD).unwrap_or(u32::MAX);
+        let weight =
+            u32::try_from(fresh.value.weight() + key.raw.weight() + ENTRY_OVERHEAD).unwrap_or(u32::MAX);
         let entry = Entry {
             value: fresh.value.into_kept(),
             weight,

@@ -56,6 +56,8 @@ enum End {
 enum Reader {
     /// Has read the spans before this index.
     At(usize),
+    /// Wants all spans or none: takes part as long as they may be shared.
+    WantsAll,
     CutOff,
 }
 
@@ -166,7 +168,7 @@ impl SpanFeed {
             .content_length
             .is_some_and(|length| length > self.limits.shared_bytes as u64)
         {
-            self.begin_flowing(guard);
+            self.begin_flowing(guard)?;
         }
         let mut scanner = SpanScanner::new(self.limits.span_bytes);
         let (mut found, mut count) = (Vec::new(), 0);
@@ -180,9 +182,9 @@ impl SpanFeed {
                     repair::checked(std::mem::take(span)).ok_or(UnreadableSpans::InvalidSpan { index })?;
             }
             if !found.is_empty() && self.publish(&mut found) {
-                self.begin_flowing(guard);
+                self.begin_flowing(guard)?;
             }
-            self.wait_for_room().await;
+            self.wait_for_room().await?;
         }
         scanner.finish()?;
         let mut state = self.state();
@@ -208,30 +210,54 @@ impl SpanFeed {
         is_too_large
     }
 
-    fn begin_flowing<C: FnOnce(Option<&Arc<SpanSet>>)>(&self, guard: &mut EndGuard<C>) {
-        {
+    /// From now on spans are dropped once all readers have passed them. Fails when there is nobody to read them: the
+    /// cache, which may have been waited for, cannot take them any more.
+    fn begin_flowing<C: FnOnce(Option<&Arc<SpanSet>>)>(
+        &self,
+        guard: &mut EndGuard<C>,
+    ) -> Result<(), ServiceError> {
+        let has_readers = {
             let mut state = self.state();
             state.is_flowing = true;
             state.is_wanted = false;
+            for reader in state.readers.iter_mut().flatten() {
+                if matches!(reader, Reader::WantsAll) {
+                    *reader = Reader::CutOff;
+                }
+            }
             state.drop_passed_spans();
-        }
+            state.slowest().is_some()
+        };
         guard.close(None);
         self.news.notify_waiters();
+        if has_readers {
+            Ok(())
+        } else {
+            Err(ServiceError::Interrupted)
+        }
     }
 
-    async fn wait_for_room(&self) {
+    /// Waits while the window is full; the slowest reader is waited for only so long.
+    async fn wait_for_room(&self) -> Result<(), ServiceError> {
         loop {
             let mut room = pin!(self.room.notified());
             room.as_mut().enable();
             {
                 let state = self.state();
                 if !state.is_flowing || state.kept_bytes < self.limits.window_bytes {
-                    return;
+                    return Ok(());
                 }
             }
             if tokio::time::timeout(self.limits.patience, room).await.is_err() {
-                self.state().cut_off_slowest();
+                let has_readers = {
+                    let mut state = self.state();
+                    state.cut_off_slowest();
+                    state.slowest().is_some()
+                };
                 self.news.notify_waiters();
+                if !has_readers {
+                    return Err(ServiceError::TooSlow(self.limits.patience));
+                }
             }
         }
     }
@@ -242,10 +268,14 @@ impl State {
         self.readers.iter().any(Option::is_some)
     }
 
+    /// Where the slowest reader stands.
+    fn slowest(&self) -> Option<usize> {
+        self.readers.iter().flatten().filter_map(Reader::position).min()
+    }
+
     /// Forgets the spans that every reader has passed.
     fn drop_passed_spans(&mut self) {
-        let slowest = self.readers.iter().flatten().filter_map(Reader::position).min();
-        let keep_from = slowest.unwrap_or(self.first + self.spans.len());
+        let keep_from = self.slowest().unwrap_or(self.first + self.spans.len());
         while self.first < keep_from {
             let Some(span) = self.spans.pop_front() else {
                 return;
@@ -256,7 +286,7 @@ impl State {
     }
 
     fn cut_off_slowest(&mut self) {
-        let Some(slowest) = self.readers.iter().flatten().filter_map(Reader::position).min() else {
+        let Some(slowest) = self.slowest() else {
             return;
         };
         for reader in self.readers.iter_mut().flatten() {
@@ -272,7 +302,7 @@ impl Reader {
     fn position(&self) -> Option<usize> {
         match self {
             Self::At(index) => Some(*index),
-            Self::CutOff => None,
+            Self::WantsAll | Self::CutOff => None,
         }
     }
 }
@@ -308,6 +338,15 @@ impl<C: FnOnce(Option<&Arc<SpanSet>>)> Drop for EndGuard<C> {
     }
 }
 
+/// What becomes of a reader's place at the first span while it gathers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It reads from there when the spans are too large.
+    Kept,
+    /// It reads nothing when they are.
+    GivenUp,
+}
+
 /// What a feed turned out to be.
 #[derive(Debug)]
 pub(crate) enum Gathered {
@@ -315,6 +354,8 @@ pub(crate) enum Gathered {
     Set(Arc<SpanSet>),
     /// Too large to be gathered; the reader stands at the first span.
     Flowing(FeedReader),
+    /// Too large to be gathered, and no place was kept.
+    TooLarge,
 }
 
 /// One reader of a feed. Dropping it makes room; dropping the last stops the read.
@@ -366,14 +407,26 @@ impl FeedReader {
         Some(Some(Ok(spans)))
     }
 
-    /// Waits until the spans are complete, or too large for that, or failed. Takes none.
-    pub(crate) async fn gather(self) -> Result<Gathered, ServiceError> {
+    /// Waits until the spans are complete, or too large for that, or failed. Takes none. Who does not keep a place at
+    /// the first span holds nobody up when they turn out too large.
+    pub(crate) async fn gather(self, place: Place) -> Result<Gathered, ServiceError> {
         let feed = Arc::clone(&self.feed);
+        if place == Place::GivenUp {
+            let mut state = feed.state();
+            if !state.is_flowing {
+                state.readers[self.slot] = Some(Reader::WantsAll);
+            }
+        }
         loop {
             let mut news = pin!(feed.news.notified());
             news.as_mut().enable();
             {
                 let state = feed.state();
+                // Before the end: a read that nobody has a place in any more ends with an error.
+                if state.is_flowing && place == Place::GivenUp {
+                    drop(state);
+                    return Ok(Gathered::TooLarge);
+                }
                 match &state.end {
                     Some(End::Complete(Some(set))) => return Ok(Gathered::Set(Arc::clone(set))),
                     Some(End::Failed(error)) => return Err(error.clone()),

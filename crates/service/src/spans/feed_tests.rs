@@ -62,7 +62,7 @@ async fn small_spans_are_shared_and_closed_with_their_set() {
     assert_eq!(closed.recv().await, Some(Some(5)));
     // A reader that joins after the end reads from the set.
     assert_eq!(all(feed.join().unwrap()).await.unwrap(), expected(5));
-    let Gathered::Set(set) = second.gather().await.unwrap() else {
+    let Gathered::Set(set) = second.gather(Place::Kept).await.unwrap() else {
         panic!("not a set")
     };
     assert_eq!(set.iter().collect::<Vec<_>>(), expected(5));
@@ -100,7 +100,7 @@ async fn an_announced_length_over_the_limit_flows_at_once() {
         ..body(3, &taken)
     };
     feed.start(opened(body), |_| {});
-    let Gathered::Flowing(reader) = reader.gather().await.unwrap() else {
+    let Gathered::Flowing(reader) = reader.gather(Place::Kept).await.unwrap() else {
         panic!("not flowing")
     };
     assert_eq!(all(reader).await.unwrap(), expected(3));
@@ -195,4 +195,70 @@ async fn a_span_that_is_no_json_is_named() {
         ),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_read_that_nobody_reads_any_more_ends_when_it_becomes_too_large() {
+    let ((feed, mut first), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let (tell, mut closed) = mpsc::unbounded_channel();
+    feed.start(opened(body(1000, &taken)), move |set| {
+        tell.send(set.is_some()).unwrap();
+    });
+    first.next().await.unwrap().unwrap();
+    // It got what it wanted; a small rest would be read on for the cache.
+    first.leave_to_cache();
+    assert_eq!(closed.recv().await, Some(false));
+    let ended = async {
+        while feed.state().end.is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), ended)
+        .await
+        .expect("the read ends");
+    assert!(taken.load(Ordering::SeqCst) < 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_whose_only_reader_stalls_ends() {
+    let ((feed, first), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    feed.start(opened(body(1000, &taken)), |_| {});
+    let mut stalled = first;
+    while !feed.state().is_flowing {
+        stalled.next().await.unwrap().unwrap();
+    }
+    // Far beyond its patience, nothing being read.
+    tokio::time::sleep(LIMITS.patience * 3).await;
+    assert!(matches!(
+        feed.state().end,
+        Some(End::Failed(ServiceError::TooSlow(_)))
+    ));
+    assert!(matches!(
+        stalled.next().await,
+        Some(Err(ServiceError::TooSlow(_)))
+    ));
+}
+
+#[tokio::test]
+async fn all_who_want_all_or_nothing_are_told_that_it_is_too_large() {
+    let ((feed, first), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let second = feed.join().unwrap();
+    feed.start(opened(body(100, &taken)), |_| {});
+    let (first, second) = tokio::join!(first.gather(Place::GivenUp), second.gather(Place::GivenUp));
+    assert!(matches!(
+        (first, second),
+        (Ok(Gathered::TooLarge), Ok(Gathered::TooLarge))
+    ));
+    assert!(taken.load(Ordering::SeqCst) < 30, "nobody reads on");
+}
+
+#[tokio::test]
+async fn who_wants_all_or_nothing_holds_nobody_up() {
+    let ((feed, first), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let second = feed.join().unwrap();
+    feed.start(opened(body(100, &taken)), |_| {});
+    let gathered = second.gather(Place::GivenUp);
+    let (all, gathered) = tokio::join!(all(first), gathered);
+    assert_eq!(all.unwrap(), expected(100));
+    assert!(matches!(gathered.unwrap(), Gathered::TooLarge));
 }

@@ -18,7 +18,7 @@ use dashmap::Entry;
 use domain::{SpanId, TraceId};
 
 pub use feed::FeedLimits;
-pub(crate) use feed::{FeedReader, Gathered, SpanFeed};
+pub(crate) use feed::{FeedReader, Gathered, Place, SpanFeed};
 pub use filter::{SpanDetail, SpanQuery};
 pub(crate) use set::{SpanSet, view};
 pub use stream::SpanStream;
@@ -53,7 +53,7 @@ impl Services {
         let mut stream = SpanStream::new(reader.value, query);
         match stream.begin().await {
             Ok(()) => Ok((stream, origin)),
-            Err(error) => match self.stale_spans(id, &error) {
+            Err(error) => match self.stale_spans(id, freshness, &error) {
                 Some(stale) => {
                     let origin = Origin::from(&stale);
                     Ok((stream.restarted(SpanReader::kept(stale.value)), origin))
@@ -116,70 +116,108 @@ impl Services {
         Ok(Answer::whole(vec![span.clone()], Fingerprint::of(&span), origin))
     }
 
-    /// A trace's spans complete, or a reader where they are too large for that.
+    /// A trace's spans complete, or what [`Place`] says where they are too large for that.
     pub(crate) async fn gather_spans(
         &self,
         id: &TraceId,
+        place: Place,
         freshness: Freshness,
     ) -> Result<Served<Gathered>, ServiceError> {
-        let reader = self.open_spans(id, freshness);
-        let gathered = match reader.value {
-            SpanReader::Kept { set, .. } => Ok(Gathered::Set(set)),
-            SpanReader::Live(live) => live.gather().await,
-        };
-        match gathered {
-            Ok(value) => Ok(Served {
-                value,
-                status: reader.status,
-                age: reader.age,
-            }),
-            Err(error) => match self.stale_spans(id, &error) {
-                Some(stale) => {
-                    let Served { value, status, age } = stale;
-                    Ok(Served {
-                        value: Gathered::Set(value),
-                        status,
-                        age,
-                    })
-                }
-                None => Err(error.about_trace(id)),
+        match self.gather_from_upstream(id, place, freshness).await {
+            Err(error) => match self.stale_spans(id, freshness, &error) {
+                Some(Served { value, status, age }) => Ok(Served {
+                    value: Gathered::Set(value),
+                    status,
+                    age,
+                }),
+                None => Err(error),
             },
+            gathered => gathered,
         }
     }
 
-    /// Summaries of a trace's spans, kept under their own key.
+    /// The same, without an old answer standing in for an upstream in trouble.
+    async fn gather_from_upstream(
+        &self,
+        id: &TraceId,
+        place: Place,
+        freshness: Freshness,
+    ) -> Result<Served<Gathered>, ServiceError> {
+        let reader = self.open_spans(id, freshness);
+        let value = match reader.value {
+            SpanReader::Kept { set, .. } => Gathered::Set(set),
+            SpanReader::Live(live) => live.gather(place).await.map_err(|error| error.about_trace(id))?,
+        };
+        Ok(Served {
+            value,
+            status: reader.status,
+            age: reader.age,
+        })
+    }
+
+    /// Summaries of a trace's spans, kept under their own key for as long as the spans they were made of are fresh.
     pub(crate) async fn span_summaries(
         &self,
         id: &TraceId,
         freshness: Freshness,
     ) -> Result<Served<Arc<SpanSet>>, ServiceError> {
-        let (services, wanted) = (self.clone(), id.clone());
+        let (services, wanted, key) = (self.clone(), id.clone(), self.keys.span_summaries(id));
         let load = async move {
-            let gathered = services.gather_spans(&wanted, freshness).await?;
-            let (value, complete) = match gathered.value {
-                Gathered::Set(set) => (summarised(Arc::clone(&set)).await?, Some(set)),
-                Gathered::Flowing(reader) => (summarised_while_flowing(reader).await?, None),
+            let gathered = services
+                .gather_from_upstream(&wanted, Place::Kept, freshness)
+                .await?;
+            let (value, fresh_for) = match gathered.value {
+                Gathered::Set(set) => {
+                    let left = services
+                        .cache
+                        .freshness_left(&services.keys.spans(&wanted), |kept| Arc::ptr_eq(kept, &set));
+                    (summarised(set).await?, left)
+                }
+                Gathered::Flowing(reader) => (
+                    summarised_while_flowing(reader).await?,
+                    services.cache.policy().in_progress_ttl,
+                ),
+                Gathered::TooLarge => return Err(ServiceError::Interrupted),
             };
-            let fresh_for = match complete {
-                Some(set) => fresh_for(&services.cache, &services.keys.info(&wanted), &set),
-                None => services.cache.policy().in_progress_ttl,
-            };
-            // Never fresher than the spans they were made of.
-            Ok(Fresh {
-                value,
-                fresh_for: fresh_for.saturating_sub(gathered.age),
-            })
+            Ok(Fresh { value, fresh_for })
         };
-        self.cache
-            .get_or_load(self.keys.span_summaries(id), freshness, load)
-            .await
+        let is_outdated = self.cache.fresh(&key).is_some() && self.fresh_set(&key, id).is_none();
+        let of_summaries = if is_outdated { Freshness::Bypass } else { freshness };
+        match self.cache.get_or_load(key, of_summaries, load).await {
+            Err(error) => match self.stale_spans(id, freshness, &error) {
+                Some(Served { value, status, age }) => Ok(Served {
+                    value: summarised(value).await?,
+                    status,
+                    age,
+                }),
+                None => Err(error),
+            },
+            served => served,
+        }
     }
 
-    fn stale_spans(&self, id: &TraceId, error: &ServiceError) -> Option<Served<Arc<SpanSet>>> {
-        error
-            .may_be_covered_by_stale()
+    fn stale_spans(
+        &self,
+        id: &TraceId,
+        freshness: Freshness,
+        error: &ServiceError,
+    ) -> Option<Served<Arc<SpanSet>>> {
+        let may_stand_in = freshness == Freshness::Cached && error.may_be_covered_by_stale();
+        may_stand_in
             .then(|| self.cache.stale(&self.keys.spans(id)))
             .flatten()
+    }
+
+    /// A set from the cache, unless what is known of its trace by now says that more spans may have come.
+    pub(crate) fn fresh_set(&self, key: &Key<Arc<SpanSet>>, id: &TraceId) -> Option<Served<Arc<SpanSet>>> {
+        let served = self.cache.fresh(key)?;
+        let is_outdated = self.cache.fresh(&self.keys.info(id)).is_some_and(|info| {
+            self.cache
+                .policy()
+                .spans(completeness_beside(&info.value, &served.value))
+                <= served.age
+        });
+        (!is_outdated).then_some(served)
     }
 
     async fn span_reader(
@@ -188,10 +226,12 @@ impl Services {
         detail: SpanDetail,
         freshness: Freshness,
     ) -> Result<Served<SpanReader>, ServiceError> {
-        let has_spans = || self.cache.fresh(&self.keys.spans(id)).is_some();
-        let has_summaries = || self.cache.fresh(&self.keys.span_summaries(id)).is_some();
-        let is_summary = detail == SpanDetail::Summary && freshness == Freshness::Cached;
-        if is_summary && (has_summaries() || has_spans()) {
+        let is_kept = || {
+            [self.keys.span_summaries(id), self.keys.spans(id)]
+                .iter()
+                .any(|key| self.fresh_set(key, id).is_some())
+        };
+        if detail == SpanDetail::Summary && freshness == Freshness::Cached && is_kept() {
             let Served { value, status, age } = self.span_summaries(id, freshness).await?;
             return Ok(Served {
                 value: SpanReader::summaries(value),
@@ -211,51 +251,46 @@ impl Services {
             age: Duration::ZERO,
         };
         let from_cache = || {
-            let Served { value, status, age } = self.cache.fresh(&key)?;
+            let Served { value, status, age } = self.fresh_set(&key, id)?;
             Some(Served {
                 value: SpanReader::kept(value),
                 status,
                 age,
             })
         };
-        if freshness == Freshness::Bypass {
-            return live(self.start_feed(id, &key, false).1, CacheStatus::Miss);
-        }
-        if let Some(hit) = from_cache() {
+        if freshness == Freshness::Cached
+            && let Some(hit) = from_cache()
+        {
             return hit;
         }
-        match self.feeds.entry(key.raw().clone()) {
-            Entry::Occupied(mut entry) => {
-                if let Some(reader) = entry.get().join() {
-                    return live(reader, CacheStatus::Coalesced);
+        let (feed, reader) = SpanFeed::new(self.feed_limits);
+        if freshness == Freshness::Cached {
+            // Nothing is started while the entry is locked: what is started takes it out again at its end.
+            match self.feeds.entry(key.raw().clone()) {
+                Entry::Occupied(mut entry) => {
+                    if let Some(reader) = entry.get().join() {
+                        return live(reader, CacheStatus::Coalesced);
+                    }
+                    entry.insert(Arc::clone(&feed));
                 }
-                let (feed, reader) = self.start_feed(id, &key, true);
-                entry.insert(feed);
-                live(reader, CacheStatus::Miss)
-            }
-            Entry::Vacant(entry) => {
-                // A read may have ended between our look and this lock; it is kept before it is gone from here.
-                if let Some(hit) = from_cache() {
-                    return hit;
+                Entry::Vacant(entry) => {
+                    // A read may have ended between our look and this lock; it is kept before it is gone from here.
+                    if let Some(hit) = from_cache() {
+                        return hit;
+                    }
+                    entry.insert(Arc::clone(&feed));
                 }
-                let (feed, reader) = self.start_feed(id, &key, true);
-                entry.insert(feed);
-                live(reader, CacheStatus::Miss)
             }
         }
+        self.start_feed(id, key, &feed);
+        live(reader, CacheStatus::Miss)
     }
 
-    fn start_feed(
-        &self,
-        id: &TraceId,
-        key: &Key<Arc<SpanSet>>,
-        is_shared: bool,
-    ) -> (Arc<SpanFeed>, FeedReader) {
-        let (feed, reader) = SpanFeed::new(self.feed_limits);
+    fn start_feed(&self, id: &TraceId, key: Key<Arc<SpanSet>>, feed: &Arc<SpanFeed>) {
         let (source, wanted) = (self.source(), id.clone());
         let open = async move { source.open_spans(&wanted).await.map_err(Into::into) };
         let (cache, feeds, asked_at) = (self.cache.clone(), Arc::clone(&self.feeds), Instant::now());
-        let (key, info, this) = (key.clone(), self.keys.info(id), Arc::downgrade(&feed));
+        let (info, this) = (self.keys.info(id), Arc::downgrade(feed));
         feed.start(open, move |set| {
             if let Some(set) = set {
                 let fresh = Fresh {
@@ -264,33 +299,36 @@ impl Services {
                 };
                 cache.keep(&key, fresh, asked_at);
             }
-            if is_shared {
-                feeds.remove_if(key.raw(), |_, feed| {
-                    std::ptr::eq(Arc::as_ptr(feed), this.as_ptr())
-                });
-            }
+            // Only itself: another read may have taken its place.
+            feeds.remove_if(key.raw(), |_, feed| {
+                std::ptr::eq(Arc::as_ptr(feed), this.as_ptr())
+            });
         });
-        (feed, reader)
     }
 }
 
 /// How long these spans stay fresh, by what is known of their trace.
 fn fresh_for(cache: &Cache, info: &Key<Arc<InfoEntry>>, set: &SpanSet) -> Duration {
-    let info = cache.fresh(info);
-    let completeness = match info.as_ref().map(|info| &info.value) {
-        Some(info) if !info.state().is_finished() => Completeness::Growing,
-        Some(info)
-            if info
-                .expected_span_count()
-                .is_some_and(|expected| set.len() < expected) =>
-        {
-            Completeness::Growing
+    let completeness = match cache.fresh(info) {
+        Some(info) => completeness_beside(&info.value, set),
+        // MLflow stores a span when it ends, and the root ends last.
+        None if set.views().any(|span| span.is_root()) && set.views().all(|span| span.is_ended()) => {
+            Completeness::Unknown
         }
-        Some(_) => Completeness::Complete,
-        None if set.len() > 0 && set.views().all(|span| span.is_ended()) => Completeness::Unknown,
         None => Completeness::Growing,
     };
     cache.policy().spans(completeness)
+}
+
+fn completeness_beside(info: &InfoEntry, set: &SpanSet) -> Completeness {
+    let has_all = info
+        .expected_span_count()
+        .is_none_or(|expected| set.len() >= expected);
+    if info.state().is_finished() && has_all {
+        Completeness::Complete
+    } else {
+        Completeness::Growing
+    }
 }
 
 async fn summarised(set: Arc<SpanSet>) -> Result<Arc<SpanSet>, ServiceError> {

@@ -79,6 +79,20 @@ impl Services {
         while let Some(answer) = answers.next().await {
             infos.extend(answer);
         }
+        if freshness == Freshness::Cached {
+            for (id, info) in &mut infos {
+                let is_trouble = info
+                    .as_ref()
+                    .err()
+                    .is_some_and(ServiceError::may_be_covered_by_stale);
+                if let Some(stale) = is_trouble
+                    .then(|| self.cache.stale(&self.keys.info(id)))
+                    .flatten()
+                {
+                    *info = Ok(stale);
+                }
+            }
+        }
         infos
     }
 

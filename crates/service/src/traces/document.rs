@@ -13,7 +13,7 @@ use crate::answer::{AnswerBody, Fingerprint, Origin};
 use crate::cache::Freshness;
 use crate::error::{ErrorCode, ServiceError};
 use crate::records::to_json;
-use crate::spans::{Gathered, SpanQuery, SpanSet, SpanStream};
+use crate::spans::{Gathered, Place, SpanQuery, SpanSet, SpanStream};
 
 /// How much of the spans a trace is shown with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub(super) enum SpanPart {
     /// Wanted and not to be had: said beside the empty list.
     Missing(PartError),
     Set(Arc<SpanSet>),
+    /// Without inputs and outputs: no preview can be derived from them.
+    Summaries(Arc<SpanSet>),
     /// `{"spans":[…]}` while it arrives.
     Arriving(BoxStream<'static, Result<Bytes, ServiceError>>),
 }
@@ -95,6 +97,7 @@ impl TracePart {
                 set.document(),
                 set.fingerprint(),
             ),
+            SpanPart::Summaries(set) => (self.info.json(), set.document(), set.fingerprint()),
             SpanPart::Arriving(spans) => {
                 let before = stream::iter([Ok(head), Ok(self.info.json()), Ok(middle)]);
                 return AnswerBody::Arriving(before.chain(spans).chain(stream::iter([Ok(tail)])).boxed());
@@ -137,11 +140,12 @@ pub(super) fn excused(
 }
 
 impl Services {
-    /// A trace's spans as far as they are wanted.
+    /// A trace's spans as far as they are wanted; whole ones that are too large to be held as [`Place`] says.
     pub(super) async fn included_spans(
         &self,
         id: &TraceId,
         inclusion: SpanInclusion,
+        place: Place,
         freshness: Freshness,
     ) -> Result<(SpanPart, Origin), ServiceError> {
         match inclusion {
@@ -149,16 +153,17 @@ impl Services {
             SpanInclusion::Summary => {
                 let summaries = self.span_summaries(id, freshness).await?;
                 let origin = Origin::from(&summaries);
-                Ok((SpanPart::Set(summaries.value), origin))
+                Ok((SpanPart::Summaries(summaries.value), origin))
             }
             SpanInclusion::Full => {
-                let gathered = self.gather_spans(id, freshness).await?;
+                let gathered = self.gather_spans(id, place, freshness).await?;
                 let origin = Origin::from(&gathered);
                 let part = match gathered.value {
                     Gathered::Set(set) => SpanPart::Set(set),
                     Gathered::Flowing(reader) => {
                         SpanPart::Arriving(SpanStream::flowing(reader, SpanQuery::default()).into_document())
                     }
+                    Gathered::TooLarge => self.spans_when_polled(id, freshness),
                 };
                 Ok((part, origin))
             }
@@ -172,21 +177,21 @@ impl Services {
         inclusion: SpanInclusion,
         freshness: Freshness,
     ) -> Option<(SpanPart, Origin)> {
-        let key = match inclusion {
+        let (key, part): (_, fn(_) -> SpanPart) = match inclusion {
             SpanInclusion::None => return Some((SpanPart::Empty, Origin::OWN)),
-            SpanInclusion::Summary => self.keys.span_summaries(id),
-            SpanInclusion::Full => self.keys.spans(id),
+            SpanInclusion::Summary => (self.keys.span_summaries(id), SpanPart::Summaries),
+            SpanInclusion::Full => (self.keys.spans(id), SpanPart::Set),
         };
         let served = (freshness == Freshness::Cached)
-            .then(|| self.cache.fresh(&key))
+            .then(|| self.fresh_set(&key, id))
             .flatten()?;
         let origin = Origin::from(&served);
-        Some((SpanPart::Set(served.value), origin))
+        Some((part(served.value), origin))
     }
 
     /// A trace's whole spans, read only once the stream is polled. For a trace that is too large to be held while
     /// others of a list are written, and whose reader would hold up the upstream meanwhile.
-    pub(super) fn spans_when_polled(&self, id: &TraceId, freshness: Freshness) -> SpanPart {
+    fn spans_when_polled(&self, id: &TraceId, freshness: Freshness) -> SpanPart {
         let (services, id) = (self.clone(), id.clone());
         let opened = stream::once(async move {
             match services.stream_spans(&id, SpanQuery::default(), freshness).await {

@@ -11,7 +11,7 @@ use crate::Services;
 use crate::answer::{Answer, AnswerBody, Fingerprint, Origin};
 use crate::cache::Freshness;
 use crate::error::ServiceError;
-use crate::spans::{Gathered, SpanQuery, SpanSet, SpanStream, view};
+use crate::spans::{Gathered, Place, SpanQuery, SpanSet, SpanStream, view};
 
 impl Services {
     /// `{"info": TraceInfo, "data": {"spans": […]}}`. Info and spans are loaded side by side; spans that are too large
@@ -21,7 +21,7 @@ impl Services {
     /// [`ServiceError::TraceNotFound`]; upstream trouble. A trace that is known but has no stored spans is answered with
     /// an empty list and, when it is finished, an `error` beside it.
     pub async fn get_trace(&self, id: &TraceId, freshness: Freshness) -> Result<Answer, ServiceError> {
-        let spans = self.included_spans(id, SpanInclusion::Full, freshness);
+        let spans = self.included_spans(id, SpanInclusion::Full, Place::Kept, freshness);
         let (info, spans) = tokio::join!(self.trace_info(id, freshness), spans);
         let info = info?;
         let (spans, origin_of_spans) = excused(spans, &info.value)?;
@@ -40,13 +40,14 @@ impl Services {
     /// # Errors
     /// As [`Services::stream_spans`].
     pub async fn get_trace_data(&self, id: &TraceId, freshness: Freshness) -> Result<Answer, ServiceError> {
-        let gathered = self.gather_spans(id, freshness).await?;
+        let gathered = self.gather_spans(id, Place::Kept, freshness).await?;
         let origin = Origin::from(&gathered);
         let body = match gathered.value {
             Gathered::Set(set) => AnswerBody::Whole {
                 pieces: data_pieces(&set),
                 fingerprint: Fingerprint::of_parts("trace_data", [set.fingerprint()]),
             },
+            Gathered::TooLarge => return Err(ServiceError::Interrupted),
             Gathered::Flowing(reader) => {
                 AnswerBody::Arriving(flowing_data(SpanStream::flowing(reader, SpanQuery::default())))
             }

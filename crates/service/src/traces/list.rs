@@ -16,6 +16,7 @@ use crate::answer::{Answer, AnswerBody, Fingerprint, Origin};
 use crate::cache::Freshness;
 use crate::error::ServiceError;
 use crate::records::to_json;
+use crate::spans::Place;
 
 /// What ends the document, and how a trace whose spans cannot be loaded is shown.
 #[derive(Debug, Clone)]
@@ -169,9 +170,11 @@ impl Services {
         freshness: Freshness,
     ) -> Result<TracePart, (TraceId, PartError)> {
         let id = info.trace_id();
-        let loaded = self.included_spans(id, inclusion, freshness).await;
+        // A trace may wait long for its turn to be written: it must not hold up those who read it elsewhere.
+        let loaded = self
+            .included_spans(id, inclusion, Place::GivenUp, freshness)
+            .await;
         let spans = match excused(loaded, &info) {
-            Ok((SpanPart::Arriving(_), _)) => self.spans_when_polled(id, freshness),
             Ok((spans, _)) => spans,
             Err(error) => match kind {
                 ListKind::Page { .. } => SpanPart::Missing(PartError::from(&error)),
