@@ -23,7 +23,7 @@ pub use server::ServerArgs;
 
 /// Serves traces of MLflow and Databricks to the review app: fast, complete and by many users at once.
 #[derive(Debug, Parser)]
-#[command(name = "trace-server", version, about, long_about = None, args_conflicts_with_subcommands = true, max_term_width = 110)]
+#[command(name = "trace-server", version, long_about = None, args_conflicts_with_subcommands = true, max_term_width = 110)]
 pub struct Cli {
     /// What to do instead of serving.
     #[command(subcommand)]
@@ -148,5 +148,16 @@ mod tests {
             .map(|argument| argument.get_id().to_string())
             .collect();
         assert!(without.is_empty(), "{without:?}");
+    }
+
+    #[test]
+    fn the_readme_names_every_setting() {
+        let readme = include_str!("../../../../README.md");
+        let unnamed: Vec<_> = Cli::command()
+            .get_arguments()
+            .filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()))
+            .filter(|name| !readme.contains(&format!("`{name}`")))
+            .collect();
+        assert!(unnamed.is_empty(), "{unnamed:?}");
     }
 }
