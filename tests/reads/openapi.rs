@@ -81,6 +81,32 @@ fn every_operation_has_an_id_of_its_own_a_summary_and_described_errors() {
     assert_eq!(ids.len(), count);
 }
 
+#[test]
+fn every_field_is_described_and_has_an_example() {
+    let document: Value = serde_json::from_str(&committed()).unwrap();
+    let is_of = |field: &Value, kind: &str| field["type"] == kind || field["type"] == json!([kind, "null"]);
+    let mut lacking = Vec::new();
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        assert!(schema["description"].is_string(), "{name}");
+        for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
+            // What stands under a name of its own is described and exemplified there.
+            let inner = schema["oneOf"].get(0).unwrap_or(schema);
+            let is_named =
+                |schema: &Value| schema.get("$ref").is_some() || schema["oneOf"][0].get("$ref").is_some();
+            // Any JSON, passed on as MLflow sends it.
+            let is_free = schema.get("type").is_none()
+                || (is_of(schema, "object") && schema.get("additionalProperties").is_none());
+            let is_listed = inner.get("enum").is_some();
+            let is_plain = is_free || is_listed || is_of(schema, "boolean") || is_named(&schema["items"]);
+            let is_described = inner["description"].is_string() || schema["description"].is_string();
+            if !is_described || !(is_plain || is_named(schema) || schema.get("example").is_some()) {
+                lacking.push(format!("{name}.{field}"));
+            }
+        }
+    }
+    assert!(lacking.is_empty(), "{lacking:#?}");
+}
+
 #[tokio::test]
 async fn real_answers_are_what_the_document_says() {
     let (upstream, server) = crate::direct().await;

@@ -54,10 +54,10 @@ pub struct Span {
     #[schema(example = json!({"mlflow.spanType": "\"RETRIEVER\"", "mlflow.spanInputs": "{\"query\": \"refund\"}"}))]
     pub attributes: Option<BTreeMap<String, serde_json::Value>>,
     /// Events, such as exceptions.
-    #[schema(value_type = Option<Vec<Object>>)]
+    #[schema(example = json!([{"name": "exception", "time_unix_nano": 1_795_457_376_872_700_000_u64, "attributes": {"exception.type": "ConnectionError"}}]), value_type = Option<Vec<Object>>)]
     pub events: Option<Vec<serde_json::Value>>,
     /// Links to other spans.
-    #[schema(value_type = Option<Vec<Object>>)]
+    #[schema(example = json!([{"trace_id": "tr-6513270e269e0d37f2a74de452e6b438", "span_id": "00000000000000ab", "attributes": null}]), value_type = Option<Vec<Object>>)]
     pub links: Option<Vec<serde_json::Value>>,
     /// Sizes of the span's parts; only in summaries.
     pub sizes: Option<SpanSizes>,
@@ -101,6 +101,7 @@ pub struct TraceBatch {
     /// In the order asked for; null where a trace could not be had.
     pub traces: Vec<Option<Trace>>,
     /// Why, by trace id.
+    #[schema(example = json!({"tr-unknown": {"code": "RESOURCE_NOT_FOUND", "message": "there is no trace tr-unknown"}}))]
     pub errors: BTreeMap<String, PartError>,
 }
 
@@ -151,5 +152,6 @@ pub struct RunPage {
     /// The runs, in the order asked for.
     pub runs: Vec<Run>,
     /// Where the next page begins; null on the last.
+    #[schema(example = "eyJvZmZzZXQiOiAxMH0=")]
     pub next_page_token: Option<String>,
 }

@@ -26,12 +26,15 @@ pub struct AssessmentSource {
 pub struct AssessmentError {
     /// The kind of error, as its source named it.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(example = "JUDGE_TIMEOUT"))]
     pub error_code: String,
     /// The error's text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(example = "no answer in 30 s"))]
     pub error_message: Option<String>,
     /// Where it happened, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(example = "Traceback (most recent call last): …"))]
     pub stack_trace: Option<String>,
 }
 
@@ -99,28 +102,34 @@ impl Serialize for Assessment {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Assessment))]
 struct AssessmentBody<'a> {
     /// `a-` and 32 hex digits.
+    #[cfg_attr(feature = "openapi", schema(example = "a-62f7d4f6e9a04b7c8a6c9d9f0c1e2b3a"))]
     assessment_id: &'a str,
     /// What is assessed: the label's name.
     #[cfg_attr(feature = "openapi", schema(example = "correctness"))]
     name: &'a str,
     /// The same as `name`.
+    #[cfg_attr(feature = "openapi", schema(example = "correctness"))]
     assessment_name: &'a str,
     /// The trace it belongs to.
+    #[cfg_attr(feature = "openapi", schema(example = "tr-6513270e269e0d37f2a74de452e6b438"))]
     trace_id: &'a str,
     /// The span it belongs to; absent for the whole trace.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(example = "0c5c7fd0a6a3a450"))]
     span_id: Option<&'a str>,
     /// Who gave it.
     source: &'a AssessmentSource,
     /// When it was given (RFC 3339).
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(example = "2026-11-23T18:09:40.120Z", value_type = String))]
     create_time: &'a Timestamp,
     /// The same in milliseconds since the Unix epoch.
+    #[cfg_attr(feature = "openapi", schema(example = 1_795_457_380_120_i64))]
     create_time_ms: Option<i64>,
     /// When it last changed (RFC 3339).
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(example = "2026-11-23T18:09:40.120Z", value_type = String))]
     last_update_time: &'a Timestamp,
     /// The same in milliseconds since the Unix epoch.
+    #[cfg_attr(feature = "openapi", schema(example = 1_795_457_380_120_i64))]
     last_update_time_ms: Option<i64>,
     /// Present on a feedback.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,12 +143,14 @@ struct AssessmentBody<'a> {
     issue: Option<&'a RawValue>,
     /// Why, in the giver's words.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(example = "Answers the question."))]
     rationale: Option<&'a str>,
     /// Further facts; `rationale` is repeated here.
-    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
+    #[cfg_attr(feature = "openapi", schema(example = json!({"rationale": "Answers the question."}), value_type = BTreeMap<String, String>))]
     metadata: BTreeMap<&'a str, &'a str>,
     /// The id of the assessment that this one replaces.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(example = "a-0d9d2b1c7e8f4a5b9c3d2e1f0a9b8c7d"))]
     overrides: Option<&'a str>,
     /// False once another assessment replaced this one.
     valid: bool,

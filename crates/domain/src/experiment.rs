@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExperimentTag {
     /// The tag's name.
+    #[cfg_attr(feature = "openapi", schema(example = "team"))]
     pub key: String,
     /// The tag's value.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(example = "support"))]
     pub value: String,
 }
 
@@ -34,9 +36,11 @@ pub struct Experiment {
     pub lifecycle_stage: String,
     /// When it was made (ms).
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(example = 1_795_457_376_829_i64))]
     pub creation_time: Option<i64>,
     /// When it last changed (ms).
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(example = 1_795_457_376_829_i64))]
     pub last_update_time: Option<i64>,
     /// Its tags, in the server's order.
     #[serde(default)]

@@ -12,6 +12,7 @@ pub struct RunInfo {
     pub run_id: String,
     /// The same as `run_id`, under its older name.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(example = "0369c1902ac742509073ee058e6c6756"))]
     pub run_uuid: String,
     /// The experiment it belongs to.
     #[serde(default)]
@@ -19,9 +20,11 @@ pub struct RunInfo {
     pub experiment_id: String,
     /// The run's name.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(example = "Labeling session: week 47"))]
     pub run_name: String,
     /// Who made it.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(example = "ann"))]
     pub user_id: String,
     /// `RUNNING`, `SCHEDULED`, `FINISHED`, `FAILED` or `KILLED`.
     #[serde(default)]
@@ -29,15 +32,22 @@ pub struct RunInfo {
     pub status: String,
     /// When it began (ms).
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(example = 1_795_457_376_829_i64))]
     pub start_time: Option<i64>,
     /// When it ended (ms); absent while it runs.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(example = 1_795_460_976_829_i64))]
     pub end_time: Option<i64>,
     /// Where its artifacts are kept.
     #[serde(default)]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(example = "mlflow-artifacts:/1/0369c1902ac742509073ee058e6c6756/artifacts")
+    )]
     pub artifact_uri: String,
     /// `active` or `deleted`.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(example = "active"))]
     pub lifecycle_stage: String,
 }
 
@@ -46,15 +56,18 @@ pub struct RunInfo {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunMetric {
     /// The metric's name.
+    #[cfg_attr(feature = "openapi", schema(example = "progress"))]
     pub key: String,
     /// A number, or the text `NaN`, `Infinity` or `-Infinity`, as MLflow sends it.
     #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
     pub value: Box<RawValue>,
     /// When it was logged (ms).
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(example = 1_795_457_376_829_i64))]
     pub timestamp: Option<i64>,
     /// The step it was logged at.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(example = 1))]
     pub step: i64,
 }
 
@@ -63,9 +76,11 @@ pub struct RunMetric {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunParam {
     /// The parameter's name.
+    #[cfg_attr(feature = "openapi", schema(example = "reviewers"))]
     pub key: String,
     /// The parameter's value.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(example = "2"))]
     pub value: String,
 }
 
@@ -74,9 +89,11 @@ pub struct RunParam {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunTag {
     /// The tag's name; the frontend reads `mlflow.customRenderer`.
+    #[cfg_attr(feature = "openapi", schema(example = "mlflow.customRenderer"))]
     pub key: String,
     /// The tag's value.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(example = "chat"))]
     pub value: String,
 }
 

@@ -249,16 +249,22 @@ impl<'a> SpanView<'a> {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SpanSizes {
     /// The whole span.
+    #[cfg_attr(feature = "openapi", schema(example = 1423))]
     pub total_bytes: usize,
     /// `mlflow.spanInputs`.
+    #[cfg_attr(feature = "openapi", schema(example = 26))]
     pub inputs_bytes: usize,
     /// `mlflow.spanOutputs`.
+    #[cfg_attr(feature = "openapi", schema(example = 120))]
     pub outputs_bytes: usize,
     /// All attribute values together, inputs and outputs among them.
+    #[cfg_attr(feature = "openapi", schema(example = 301))]
     pub attributes_bytes: usize,
     /// How many attributes the span has.
+    #[cfg_attr(feature = "openapi", schema(example = 4))]
     pub attributes_count: usize,
     /// How many events the span has.
+    #[cfg_attr(feature = "openapi", schema(example = 1))]
     pub events_count: usize,
 }
 

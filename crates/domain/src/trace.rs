@@ -79,6 +79,7 @@ pub struct TraceInfo {
     pub trace_id: TraceId,
     /// The id the traced application gave to its request, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(example = "request-4711"))]
     pub client_request_id: Option<String>,
     /// Where the trace is kept.
     pub trace_location: TraceLocation,
@@ -94,14 +95,18 @@ pub struct TraceInfo {
     /// Where the trace stands in its life.
     pub state: TraceState,
     /// Metadata set when the trace was made; immutable.
+    #[cfg_attr(feature = "openapi", schema(example = json!({"mlflow.trace.session": "session-1"})))]
     pub trace_metadata: BTreeMap<String, String>,
     /// Tags; mutable.
+    #[cfg_attr(feature = "openapi", schema(example = json!({"mlflow.traceName": "support_agent"})))]
     pub tags: BTreeMap<String, String>,
     /// Feedback and expectations given to the trace, in the server's order.
     pub assessments: Vec<Assessment>,
     /// The request in short: MLflow's own preview, else one derived from the trace (at most 200 characters).
+    #[cfg_attr(feature = "openapi", schema(example = "Where is my order 4711?"))]
     pub request_preview: Option<String>,
     /// The response in short: MLflow's own preview, else one derived from the trace (at most 200 characters).
+    #[cfg_attr(feature = "openapi", schema(example = "It arrives on Friday."))]
     pub response_preview: Option<String>,
 }
 

@@ -7,6 +7,9 @@ use crate::problem::ProblemBody;
 /// What any route that asks MLflow can answer.
 #[derive(Debug, IntoResponses)]
 pub enum UpstreamProblems {
+    /// The server failed; its log says more under the `request_id`.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Failed(ProblemBody),
     /// MLflow asks to slow down; `retry-after` says how long.
     #[response(status = 429, content_type = "application/problem+json")]
     RateLimited(ProblemBody),
@@ -24,6 +27,9 @@ pub enum UpstreamProblems {
 /// What a route that reads one thing by its id can answer besides.
 #[derive(Debug, IntoResponses)]
 pub enum ReadProblems {
+    /// The proxy names the user in a way that cannot be read.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unidentified(ProblemBody),
     /// An id breaks the rule that is told.
     #[response(status = 400, content_type = "application/problem+json")]
     BadId(ProblemBody),
@@ -46,6 +52,9 @@ pub enum QueryProblems {
 /// What a route that takes a body can answer besides.
 #[derive(Debug, IntoResponses)]
 pub enum BodyProblems {
+    /// The proxy names the user in a way that cannot be read.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unidentified(ProblemBody),
     /// The body is not JSON, or MLflow cannot read the filter.
     #[response(status = 400, content_type = "application/problem+json")]
     Unreadable(ProblemBody),

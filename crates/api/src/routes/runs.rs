@@ -66,6 +66,7 @@ pub struct SearchRunsBody {
     #[schema(example = json!(["start_time DESC"]))]
     order_by: Option<Vec<String>>,
     /// Where the page before ended.
+    #[schema(example = "eyJvZmZzZXQiOiAxMH0=")]
     page_token: Option<String>,
 }
 

@@ -33,6 +33,7 @@ pub struct SearchTracesBody {
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 10000, example = 10)]
     max_results: Option<Bounded<1, 10_000>>,
     /// `next_page_token` of the page before.
+    #[schema(example = "eyJvZmZzZXQiOiAxMH0=")]
     page_token: Option<String>,
     /// Order; the newest first unless given.
     #[schema(example = json!(["timestamp_ms DESC"]))]

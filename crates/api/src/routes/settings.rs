@@ -30,8 +30,10 @@ pub struct ClientConfig {
     /// Whether to show what helps developers to find faults.
     debug: bool,
     /// What to show when a session is done.
+    #[schema(example = "Thank you!")]
     sme_thank_you_message: Option<String>,
     /// The model serving endpoint that analyses are made with.
+    #[schema(example = "databricks-claude-sonnet")]
     model_endpoint: Option<String>,
 }
 

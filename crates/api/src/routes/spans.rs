@@ -32,7 +32,7 @@ pub enum View {
 #[into_params(parameter_in = Query)]
 pub struct SpanParams {
     /// `full` (the default) or `summary`: without inputs, outputs and large attributes.
-    #[param(inline)]
+    #[param(inline, example = "summary")]
     view: Option<View>,
     /// Only spans of this type.
     #[param(example = "TOOL")]
@@ -44,10 +44,10 @@ pub struct SpanParams {
     #[param(value_type = Option<bool>)]
     root_only: Option<Flag>,
     /// Spans to leave out at the beginning, after the filters.
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u32>, example = 0)]
     offset: Option<Bounded<0, { u32::MAX }>>,
     /// Spans at most.
-    #[param(value_type = Option<u32>, minimum = 1)]
+    #[param(value_type = Option<u32>, minimum = 1, example = 100)]
     limit: Option<Bounded<1, { u32::MAX }>>,
 }
 
