@@ -1,6 +1,6 @@
 //! Stands between trace-server and a real MLflow: counts the calls, and fails or holds them as a test asks.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ struct Inner {
     calls: Mutex<Vec<Call>>,
     rule: Mutex<Rule>,
     bytes: AtomicU64,
-    open_answers: AtomicUsize,
+    open_answers: Mutex<Vec<String>>,
 }
 
 /// The proxy. Runs until the test ends.
@@ -100,7 +100,7 @@ impl Proxy {
             calls: Mutex::default(),
             rule: Mutex::new(Box::new(|_| Fault::None)),
             bytes: AtomicU64::new(0),
-            open_answers: AtomicUsize::new(0),
+            open_answers: Mutex::default(),
         });
         let router = Router::new().fallback(pass).with_state(Arc::clone(&inner));
         Self {
@@ -147,9 +147,10 @@ impl Proxy {
         panic!("in 30 s it never came about that {what}");
     }
 
-    /// Answers that are being passed on right now.
-    pub fn open_answers(&self) -> usize {
-        self.inner.open_answers.load(Ordering::SeqCst)
+    /// Answers to calls with this in their path that are being passed on right now.
+    pub fn open_answers(&self, part: &str) -> usize {
+        let open = self.inner.open_answers.lock().expect("nobody panicked");
+        open.iter().filter(|path| path.contains(part)).count()
     }
 }
 
@@ -203,7 +204,7 @@ async fn pass(State(inner): State<Arc<Inner>>, request: Request) -> Response {
 async fn forwarded(inner: Arc<Inner>, call: Call, limit: u64, gate: Option<Gate>) -> Response {
     let mut headers = call.headers;
     headers.remove(header::HOST);
-    let url = format!("{}{}", inner.upstream, call.path);
+    let url = format!("{}{}", inner.upstream, &call.path);
     let answer = inner
         .http
         .request(call.method, url)
@@ -218,7 +219,7 @@ async fn forwarded(inner: Arc<Inner>, call: Call, limit: u64, gate: Option<Gate>
     for hop_by_hop in [header::CONNECTION, header::TRANSFER_ENCODING] {
         response.headers_mut().remove(hop_by_hop);
     }
-    let open = Open::new(inner);
+    let open = Open::new(inner, call.path);
     let chunks = answer.bytes_stream().boxed();
     let body = stream::unfold((chunks, open, 0_u64), move |(mut chunks, open, sent)| {
         let gate = gate.clone();
@@ -231,24 +232,36 @@ async fn forwarded(inner: Arc<Inner>, call: Call, limit: u64, gate: Option<Gate>
             }
             let chunk = chunks.next().await?.map_err(std::io::Error::other);
             let bytes = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-            open.0.bytes.fetch_add(bytes, Ordering::SeqCst);
+            open.inner.bytes.fetch_add(bytes, Ordering::SeqCst);
             Some((chunk, (chunks, open, sent + bytes)))
         }
     });
     response.map(|()| Body::from_stream(body))
 }
 
-struct Open(Arc<Inner>);
+struct Open {
+    inner: Arc<Inner>,
+    path: String,
+}
 
 impl Open {
-    fn new(inner: Arc<Inner>) -> Self {
-        inner.open_answers.fetch_add(1, Ordering::SeqCst);
-        Self(inner)
+    fn new(inner: Arc<Inner>, path: String) -> Self {
+        inner
+            .open_answers
+            .lock()
+            .expect("nobody panicked")
+            .push(path.clone());
+        Self { inner, path }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open_answers.fetch_sub(1, Ordering::SeqCst);
+        let mut open = self.inner.open_answers.lock().expect("nobody panicked");
+        let at = open
+            .iter()
+            .position(|path| *path == self.path)
+            .expect("it was put there");
+        open.swap_remove(at);
     }
 }

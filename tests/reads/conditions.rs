@@ -104,3 +104,53 @@ async fn what_a_search_found_needs_no_further_info_call() {
     assert_eq!(proxy.count("/api/3.0/mlflow/traces/"), 1, "the search alone");
     assert_eq!(proxy.count("get-trace-artifact"), 1);
 }
+
+#[tokio::test]
+async fn different_answers_have_different_etags() {
+    let (upstream, server) = crate::direct().await;
+    let [rag, big] = ["rag", "big"].map(|name| format!("/api/traces/{}", upstream.trace(name)));
+    let mut etags = std::collections::BTreeSet::new();
+    let queries = [
+        "",
+        "?limit=1",
+        "?limit=2",
+        "?offset=1&limit=1",
+        "?view=summary",
+        "?span_type=TOOL",
+        "?root_only=true",
+    ];
+    let lists = queries.map(|query| format!("{rag}/spans{query}"));
+    let trace = server.json(&rag).await;
+    let id = trace["data"]["spans"][1]["span_id"]
+        .as_str()
+        .unwrap()
+        .replace('/', "_")
+        .replace('+', "-");
+    let others = [
+        rag.clone(),
+        big,
+        format!("{rag}/data"),
+        format!("{rag}/spans/{id}"),
+    ];
+    let paths: Vec<_> = lists.into_iter().chain(others).collect();
+    for path in &paths {
+        // Warm, so that the answer is whole.
+        server
+            .get(path)
+            .header("accept", "application/json")
+            .send()
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap();
+        let answer = server
+            .get(path)
+            .header("accept", "application/json")
+            .send()
+            .await
+            .unwrap();
+        etags.insert(answer.headers()["etag"].to_str().unwrap().to_owned());
+    }
+    assert_eq!(etags.len(), paths.len(), "{paths:#?}");
+}

@@ -79,7 +79,7 @@ async fn the_first_span_leaves_while_the_last_has_not_come() {
     }
     let first: Value = serde_json::from_slice(text.split(|byte| *byte == b'\n').next().unwrap()).unwrap();
     assert_eq!(first["name"], "section_0");
-    assert_eq!(proxy.open_answers(), 1, "the rest is still held");
+    assert_eq!(proxy.open_answers("artifact"), 1, "the rest is still held");
     gate.open();
     while let Some(chunk) = chunks.next().await {
         text.extend(chunk.unwrap());
@@ -99,10 +99,12 @@ async fn a_reader_who_hangs_up_stops_the_upstream_read() {
             .unwrap()
             .bytes_stream();
         chunks.next().await.unwrap().unwrap();
-        assert!(proxy.open_answers() > 0, "more is to come");
+        assert!(proxy.open_answers("artifact") > 0, "more is to come");
         drop(chunks);
         proxy
-            .until("the upstream read stops", |proxy| proxy.open_answers() == 0)
+            .until("the upstream read stops", |proxy| {
+                proxy.open_answers("artifact") == 0
+            })
             .await;
     }
     let read = proxy.bytes() - before;
@@ -153,7 +155,7 @@ async fn one_span_and_summaries_of_a_100_mb_trace_are_found_in_bounded_memory() 
         .await;
     assert_eq!(second["name"], "section_1");
     proxy
-        .until("the read ends early", |proxy| proxy.open_answers() == 0)
+        .until("the read ends early", |proxy| proxy.open_answers("artifact") == 0)
         .await;
     let body = serde_json::json!({"trace_ids": [id], "span_summary_only": true});
     let batch = server.post_json("/api/traces/batch", &body).await;

@@ -56,7 +56,7 @@ async fn run(config: &Config) -> Result<(), Box<dyn Error>> {
         server.shutdown_timeout,
         server.ending,
     )
-    .await?;
+    .await;
     tracing::info!("stopped");
     Ok(())
 }

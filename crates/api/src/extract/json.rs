@@ -1,5 +1,7 @@
 //! JSON bodies: what cannot be read is 400, what breaks a rule is 422 and names the field.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http::header;
@@ -8,6 +10,9 @@ use serde_json::error::Category;
 
 use crate::problem::Problem;
 use crate::state::AppState;
+
+/// How long a body may take to come.
+const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// A JSON body. Members it does not know are ignored, as the server before this one did.
 #[derive(Debug)]
@@ -21,8 +26,11 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
             return Err(Problem::not_json());
         }
         let limit = state.settings().max_body_bytes;
-        let body = axum::body::to_bytes(request.into_body(), limit).await;
-        Ok(Self(parse(&body.map_err(|error| unread(&error, limit))?)?))
+        let body = axum::body::to_bytes(request.into_body(), limit);
+        match tokio::time::timeout(BODY_TIME, body).await {
+            Ok(body) => Ok(Self(parse(&body.map_err(|error| unread(&error, limit))?)?)),
+            Err(_) => Err(Problem::unreadable("the request body was not sent in time")),
+        }
     }
 }
 
