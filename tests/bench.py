@@ -42,7 +42,7 @@ def compare(own: str, mlflow: str, named: dict[str, str]) -> None:
     cases = [
         ("search, 10 traces", ("/api/mlflow/search-traces", SEARCH),
          ("/api/3.0/mlflow/traces/search", SEARCH | {"locations": [location]})),
-        ("trace, 7 KB", (f"/api/traces/{named['rag']}", None), (artifact + named["rag"], None)),
+        ("trace, 9 KB", (f"/api/traces/{named['rag']}", None), (artifact + named["rag"], None)),
         ("trace, 1.1 MB", (f"/api/traces/{named['big']}", None), (artifact + named["big"], None)),
     ]  # fmt: skip
     print(f"{'':20}{'bytes':>10}{'MLflow ms':>12}{'cold ms':>10}{'ratio':>8}{'warm ms':>10}{'of it server ms':>17}")

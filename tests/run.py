@@ -46,7 +46,7 @@ def suggest(base: str) -> None:
 
     curl {base}/api/mlflow/search-traces -H 'content-type: application/json' -d '{search}'
     curl {base}/api/traces/{trace}
-    curl {base}/api/traces/{trace}/spans?view=summary
+    curl "{base}/api/traces/{trace}/spans?view=summary"
     {base}/docs
 
   Ctrl-C stops both.
