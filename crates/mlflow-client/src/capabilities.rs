@@ -66,8 +66,8 @@ impl Capabilities {
             (Flavor::Databricks, _) => (0, bits(&|feature| feature != Feature::TracesV3)),
             (Flavor::OpenSource, None) => (0, 0),
             (Flavor::OpenSource, Some(version)) => (
-                bits(&|feature| version >= since(feature)),
-                bits(&|feature| version < since(feature)),
+                bits(&|feature| version >= since(feature).1),
+                bits(&|feature| version < since(feature).0),
             ),
         };
         let artifact_closed_until = Mutex::default();
@@ -121,13 +121,14 @@ impl Capabilities {
     }
 }
 
-/// The first release that surely has the route (read in the releases' sources; the true first may lie before).
-fn since(feature: Feature) -> MajorMinor {
+/// The first release that may have the route, and the first that surely has (read in releases' sources, of which not
+/// every one was at hand). Between the two the route is tried, and its absence believed.
+fn since(feature: Feature) -> (MajorMinor, MajorMinor) {
     match feature {
-        Feature::TracesV3 => (3, 1),
-        Feature::BatchGetInfos => (3, 11),
-        Feature::TracesGet => (3, 7),
-        Feature::TraceArtifact => (2, 14),
+        Feature::TracesV3 => ((3, 1), (3, 2)),
+        Feature::BatchGetInfos => ((3, 11), (3, 14)),
+        Feature::TracesGet => ((3, 7), (3, 10)),
+        Feature::TraceArtifact => ((2, 14), (2, 14)),
     }
 }
 
@@ -161,6 +162,8 @@ mod tests {
         let new = Capabilities::new(Flavor::OpenSource, Some("3.17.2".into()));
         assert!(!new.believes_absent(Feature::TracesV3) && new.has(Feature::TracesV3));
         assert!(new.believes_absent(Feature::TraceArtifact) && !new.has(Feature::TraceArtifact));
+        let between = Capabilities::new(Flavor::OpenSource, Some("3.1.4".into()));
+        assert!(between.has(Feature::TracesV3) && between.believes_absent(Feature::TracesV3));
         *new.closed_until() = Some(Instant::now());
         assert!(new.has(Feature::TraceArtifact), "a gateway may open again");
     }
