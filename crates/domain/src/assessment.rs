@@ -38,6 +38,15 @@ pub struct AssessmentError {
     pub stack_trace: Option<String>,
 }
 
+/// The two kinds of assessment that people give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AssessmentKind {
+    /// A judgement of what the agent did.
+    Feedback,
+    /// What the agent should have done.
+    Expectation,
+}
+
 /// What an assessment says. Values are any JSON and keep the text they came with (`4.0` stays `4.0`).
 #[derive(Debug, Clone)]
 pub enum AssessmentValue {
@@ -87,6 +96,17 @@ pub struct Assessment {
     pub overrides: Option<String>,
     /// False once another assessment replaced this one.
     pub valid: bool,
+}
+
+impl Assessment {
+    /// Its kind; `None` for an issue, which people do not give.
+    pub fn kind(&self) -> Option<AssessmentKind> {
+        match self.value {
+            AssessmentValue::Feedback { .. } => Some(AssessmentKind::Feedback),
+            AssessmentValue::Expectation { .. } => Some(AssessmentKind::Expectation),
+            AssessmentValue::Issue { .. } => None,
+        }
+    }
 }
 
 impl Serialize for Assessment {

@@ -95,6 +95,42 @@ id!(
     "1 to 20 digits (such as 1)"
 );
 
+id!(
+    /// An assessment: `a-` and 32 hex digits.
+    AssessmentId,
+    "assessment_id",
+    64,
+    is_word,
+    "1 to 64 letters, digits, '-' or '_' (such as a-62f7d4f6e9a04b7c8a6c9d9f0c1e2b3a)"
+);
+
+id!(
+    /// A review app: 32 hex digits.
+    ReviewAppId,
+    "review_app_id",
+    64,
+    is_word,
+    "1 to 64 letters, digits, '-' or '_' (such as 4b2f0d6c8e1a4f7d9c3b5a7e6f8d0c1b)"
+);
+
+id!(
+    /// A labeling session: 32 hex digits.
+    LabelingSessionId,
+    "labeling_session_id",
+    64,
+    is_word,
+    "1 to 64 letters, digits, '-' or '_' (such as 9d8c7b6a5f4e3d2c1b0a9f8e7d6c5b4a)"
+);
+
+id!(
+    /// An item of a labeling session: 32 hex digits.
+    ItemId,
+    "item_id",
+    64,
+    is_word,
+    "1 to 64 letters, digits, '-' or '_' (such as 0f1e2d3c4b5a69788796a5b4c3d2e1f0)"
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,10 @@
 //! | Span | one step of a trace, kept as the JSON text MLflow stores; [`span`] reads only what it must |
 //! | [`Assessment`] | a feedback or an expectation given to a trace by a human, a judge or code |
 //! | [`Run`], [`Experiment`] | where traces are grouped |
+//! | [`ReviewApp`] | what an experiment's traces are reviewed by: its label schemas |
+//! | [`LabelSchema`] | one question to reviewers, and the kind of input it is answered with |
+//! | [`LabelingSession`] | some traces, given to some people, to be labeled by some schemas |
+//! | [`Item`] | one trace of a labeling session, and how far its labeling has come |
 //!
 //! Every type serialises exactly as the HTTP contract spells it, so that a rendered answer can be kept and
 //! served as bytes.
@@ -14,15 +18,27 @@
 mod assessment;
 mod experiment;
 mod ids;
+mod item;
+mod label_schema;
+mod labeling_session;
+mod review_app;
+mod rule;
 mod run;
 pub mod span;
 pub mod span_v2;
 mod timestamp;
 mod trace;
 
-pub use assessment::{Assessment, AssessmentError, AssessmentSource, AssessmentValue};
+pub use assessment::{Assessment, AssessmentError, AssessmentKind, AssessmentSource, AssessmentValue};
 pub use experiment::{Experiment, ExperimentTag};
-pub use ids::{ExperimentId, InvalidId, RunId, TraceId};
+pub use ids::{
+    AssessmentId, ExperimentId, InvalidId, ItemId, LabelingSessionId, ReviewAppId, RunId, TraceId,
+};
+pub use item::{Item, ItemChange, ItemSource, ItemState, Label};
+pub use label_schema::{LabelSchema, LabelSchemaType, NumericInput, Options, TextInput, TextListInput};
+pub use labeling_session::{LabelSchemaRef, LabelingSession, SessionChange, user_key};
+pub use review_app::{ReviewApp, ReviewAppChange};
+pub use rule::BrokenRule;
 pub use run::{Run, RunData, RunInfo, RunMetric, RunParam, RunTag};
 pub use span::SpanId;
 pub use timestamp::Timestamp;
