@@ -31,7 +31,7 @@ pub enum Feature {
 type MajorMinor = (u32, u32);
 
 /// A route that a gateway closes is asked for again after this long.
-const CLOSED_FOR: Duration = Duration::from_secs(60);
+const CLOSED_FOR: Duration = Duration::from_mins(1);
 
 /// What the server is and can do.
 ///

@@ -55,7 +55,7 @@ impl Default for Timeouts {
             pool_wait: Duration::from_secs(5),
             read: Duration::from_secs(30),
             write: Duration::from_secs(10),
-            call: Duration::from_secs(60),
+            call: Duration::from_mins(1),
         }
     }
 }
@@ -98,8 +98,9 @@ pub enum ConnectionReuse {
 
 /// What is tried again, and how often.
 ///
-/// A call is tried again when it is idempotent and failed to connect, lost its connection, timed out in silence,
-/// or was answered 408, 429, 500 (Databricks only), 502, 503 or 504. A `Retry-After` is honoured.
+/// A call is tried again when it failed to connect or was answered 429, for then it was not done; an idempotent call
+/// also when it lost its connection or was answered 408, 500 (Databricks only), 502, 503 or 504. A `Retry-After` is
+/// honoured. A call that timed out is not tried again.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
     /// Tries of one call beyond the first.

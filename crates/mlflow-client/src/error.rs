@@ -140,6 +140,11 @@ impl TransportError {
     pub(crate) fn new(error: reqwest::Error) -> Self {
         Self(error.without_url())
     }
+
+    /// Whether no connection came about, so that nothing can have been sent.
+    pub(crate) fn is_connect(&self) -> bool {
+        self.0.is_connect()
+    }
 }
 
 impl std::fmt::Display for TransportError {

@@ -7,6 +7,9 @@
 //!   (see [`Capabilities`]); newer routes fall back to older ones.
 //! - Retries: only calls that this crate declares idempotent, several of which are POST on MLflow; never more
 //!   than the retry budget allows (see [`RetryPolicy`]).
+//! - Writes: assessments, runs, links of traces to runs, and Databricks' review apps with their sessions and items.
+//!   Those that set, link or delete are idempotent. Those that make something new are not, and are tried again only
+//!   when they surely were not done: no connection came about, or the server answered 429.
 //! - Spans: the bytes of MLflow's dictionary format pass through unparsed wherever the server can send it.
 //!
 //! Start reading at [`MlflowClient`]; one file in `api/` per family of calls, the quirks of each wire format in
@@ -18,10 +21,14 @@ mod capabilities;
 mod client;
 mod config;
 mod error;
+#[cfg(test)]
+mod testing;
 mod transport;
 mod wire;
 
-pub use api::runs::{RunPage, SearchRuns};
+pub use api::assessments::{AssessmentUpdate, NewAssessment};
+pub use api::reviews::Page;
+pub use api::runs::{NewRun, RunPage, RunStatus, RunUpdate, SearchRuns};
 pub use api::spans::SpanBody;
 pub use api::traces::{SearchTraces, TracePage};
 pub use api::users::CurrentUser;

@@ -39,15 +39,41 @@ impl Call {
         path: impl Into<String>,
         body: &impl Serialize,
     ) -> Result<Self, ClientError> {
+        Ok(Self::write(operation, Method::POST, path, body)?.idempotent())
+    }
+
+    /// A write, which is not idempotent unless it is declared so.
+    pub(crate) fn write(
+        operation: &'static str,
+        method: Method,
+        path: impl Into<String>,
+        body: &impl Serialize,
+    ) -> Result<Self, ClientError> {
         let body = serde_json::to_vec(body).map_err(|error| ClientError::Malformed {
             operation,
             reason: error.to_string(),
         })?;
         Ok(Self {
-            method: Method::POST,
+            method,
             body: Some(body.into()),
+            is_idempotent: false,
             ..Self::get(operation, path)
         })
+    }
+
+    /// A DELETE without a body. Idempotent: sent twice, the thing is as gone as it was, though the second answer may
+    /// be that it is not found.
+    pub(crate) fn delete(operation: &'static str, path: impl Into<String>) -> Self {
+        Self {
+            method: Method::DELETE,
+            ..Self::get(operation, path)
+        }
+    }
+
+    /// Declares that the call, sent twice, does what it does when sent once.
+    pub(crate) fn idempotent(mut self) -> Self {
+        self.is_idempotent = true;
+        self
     }
 
     pub(crate) fn query(mut self, key: &'static str, value: impl Into<String>) -> Self {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, redirect};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
@@ -70,6 +70,23 @@ impl Transport {
             self.retrying(call.operation, call.is_idempotent, || async {
                 let body = self.send(call).await?.whole(self.max_buffered_bytes).await?;
                 serde_json::from_slice(&body).map_err(|error| call.malformed(&error))
+            }),
+        )
+        .await
+    }
+
+    /// Sends a call of whose answer nothing is read but that it is one: no body, or any JSON. A gateway's login page
+    /// with status 200 is none, and what was asked for was not done.
+    pub(crate) async fn done(&self, call: &Call) -> Result<(), ClientError> {
+        self.within_deadline(
+            call,
+            self.retrying(call.operation, call.is_idempotent, || async {
+                let body = self.send(call).await?.whole(self.max_buffered_bytes).await?;
+                if body.trim_ascii().is_empty() {
+                    return Ok(());
+                }
+                serde_json::from_slice::<IgnoredAny>(&body).map_err(|error| call.malformed(&error))?;
+                Ok(())
             }),
         )
         .await

@@ -66,7 +66,8 @@ impl CallRetries<'_> {
     /// How long to wait before the next try; `None` when there is none.
     pub(super) fn pause_before_next(&mut self, error: &ClientError) -> Option<Duration> {
         let policy = &self.shared.policy;
-        if !self.is_idempotent || self.done >= policy.max_retries || !is_retried(error, self.flavor) {
+        let is_retried = was_not_done(error) || (self.is_idempotent && may_pass(error, self.flavor));
+        if !is_retried || self.done >= policy.max_retries {
             return None;
         }
         let asked = error.retry_after().unwrap_or_default();
@@ -82,13 +83,24 @@ impl CallRetries<'_> {
     }
 }
 
+/// Whether the call surely did nothing, so that even one that is not idempotent may be sent again: it never got a
+/// connection, or the server says that it is one too many. After a 502, 503 or 504 nobody knows: a gateway may have
+/// passed it on.
+fn was_not_done(error: &ClientError) -> bool {
+    match error {
+        ClientError::RateLimited { .. } => true,
+        ClientError::Unreachable { source, .. } => source.is_connect(),
+        _ => false,
+    }
+}
+
+/// Whether an idempotent call may succeed when it is sent again.
+///
 /// `Timeout` and `PoolExhausted` are not retried: both mean that the server is behind already. A 500 of open-source
 /// MLflow is a bug that answers the same again; on Databricks it may pass.
-fn is_retried(error: &ClientError, flavor: Flavor) -> bool {
+fn may_pass(error: &ClientError, flavor: Flavor) -> bool {
     match error {
-        ClientError::RateLimited { .. }
-        | ClientError::Unavailable { .. }
-        | ClientError::Unreachable { .. } => true,
+        ClientError::Unavailable { .. } | ClientError::Unreachable { .. } => true,
         ClientError::Failed { status: 500, .. } => flavor == Flavor::Databricks,
         _ => false,
     }
@@ -97,7 +109,9 @@ fn is_retried(error: &ClientError, flavor: Flavor) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{self, HANGS_UP, Server};
     use proptest::prelude::*;
+    use tokio::net::TcpListener;
 
     fn unavailable(retry_after: Option<Duration>) -> ClientError {
         ClientError::Unavailable {
@@ -128,7 +142,7 @@ mod tests {
     fn what_will_not_pass_is_not_tried_again() {
         let shared = retries();
         let mut call = shared.begin(true, Flavor::OpenSource);
-        let long = Some(Duration::from_secs(600));
+        let long = Some(Duration::from_mins(10));
         assert_eq!(call.pause_before_next(&unavailable(long)), None);
         assert_eq!(
             call.pause_before_next(&ClientError::Unauthorized { operation: "op" }),
@@ -143,8 +157,58 @@ mod tests {
         assert_eq!(call.pause_before_next(&failed), None);
         let mut call = shared.begin(true, Flavor::Databricks);
         assert!(call.pause_before_next(&failed).is_some());
+    }
+
+    /// What the client makes of a call that got no connection, and of one whose connection was lost.
+    async fn unreachable() -> (ClientError, ClientError) {
+        let id = "r1".parse().unwrap();
+        let nobody = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", nobody.local_addr().unwrap());
+        drop(nobody);
+        let refused = testing::client(&url).get_run(&id).await.unwrap_err();
+        let server = Server::answering([HANGS_UP; 4]).await;
+        let lost = server.client().get_run(&id).await.unwrap_err();
+        assert!(matches!(refused, ClientError::Unreachable { .. }), "{refused}");
+        assert!(matches!(lost, ClientError::Unreachable { .. }), "{lost}");
+        assert_eq!(server.calls().len(), 4, "a read is tried again");
+        (refused, lost)
+    }
+
+    #[tokio::test]
+    async fn a_write_is_tried_again_only_when_it_was_not_done() {
+        let (refused, lost) = unreachable().await;
+        let shared = retries();
+        for flavor in [Flavor::OpenSource, Flavor::Databricks] {
+            let is_retried = |error| shared.begin(false, flavor).pause_before_next(error).is_some();
+            assert!(is_retried(&refused));
+            let limited = ClientError::RateLimited {
+                operation: "op",
+                retry_after: None,
+            };
+            assert!(is_retried(&limited));
+            let failed = ClientError::Failed {
+                operation: "op",
+                status: 500,
+                code: String::new(),
+                message: String::new(),
+            };
+            for error in [&lost, &unavailable(None), &failed] {
+                assert!(!is_retried(error), "{error}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn retries_of_writes_come_out_of_the_same_budget() {
+        let shared = Retries::new(RetryPolicy {
+            budget_cap: 2,
+            ..RetryPolicy::default()
+        });
+        let (refused, _) = unreachable().await;
         let mut write = shared.begin(false, Flavor::OpenSource);
-        assert_eq!(write.pause_before_next(&unavailable(None)), None);
+        assert!(write.pause_before_next(&refused).is_some());
+        assert!(write.pause_before_next(&refused).is_some());
+        assert!(write.pause_before_next(&refused).is_none());
     }
 
     proptest! {

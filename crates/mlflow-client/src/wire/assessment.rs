@@ -1,4 +1,4 @@
-//! An assessment inside a `TraceInfoV3`.
+//! An assessment as it is answered, alone or inside a `TraceInfoV3`.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 #[derive(Debug, Deserialize)]
-pub(super) struct AssessmentV3 {
+pub(crate) struct AssessmentV3 {
     #[serde(default)]
     assessment_id: String,
     #[serde(default)]

@@ -1,5 +1,6 @@
 //! The wire formats and their quirks; nothing of them leaves this folder.
 
-mod assessment;
+pub(crate) mod assessment;
+pub(crate) mod assessment_write;
 pub(crate) mod otlp;
 pub(crate) mod trace;
