@@ -18,8 +18,9 @@ const MAX_COMMENT: usize = 20_000;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ItemState {
-    /// Nobody has begun.
+    /// Nobody has begun. Databricks knows a state that is not specified, too.
     #[default]
+    #[serde(alias = "STATE_UNSPECIFIED")]
     Pending,
     /// Somebody has begun.
     InProgress,
@@ -52,7 +53,7 @@ impl std::str::FromStr for ItemState {
 }
 
 /// What an item is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ItemSource {
     /// The trace; absent where the item comes from a dataset (Databricks only).
@@ -117,6 +118,7 @@ pub struct Item {
     #[cfg_attr(feature = "openapi", schema(example = "ann@example.com"))]
     pub last_updated_by: Option<String>,
     /// What it is about.
+    #[serde(default)]
     pub source: ItemSource,
     /// How far it has come.
     #[serde(default)]

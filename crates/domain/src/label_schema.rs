@@ -17,7 +17,8 @@ const MAX_OPTIONS: usize = 100;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum LabelSchemaType {
-    /// A judgement of what the agent did.
+    /// A judgement of what the agent did. Databricks knows a type that is not specified, too.
+    #[serde(alias = "TYPE_UNSPECIFIED")]
     Feedback,
     /// What the agent should have done.
     Expectation,

@@ -31,6 +31,11 @@ impl Timestamp {
         ))
     }
 
+    /// The instant that a text stands for; one that is no RFC 3339 has no milliseconds.
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// The text as MLflow wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
