@@ -33,7 +33,7 @@ fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
 }
 
 async fn run(config: &Config) -> Result<(), Box<dyn Error>> {
-    let server = wiring::server(config)?;
+    let server = wiring::server(config).await?;
     let listener = TcpListener::bind(server.address).await.map_err(|error| {
         format!(
             "cannot listen on {}: {error}; choose another --host or --port",
@@ -47,6 +47,7 @@ async fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     tracing::info!(
         upstream = %server.upstream.base_url,
         credentials = server.upstream.credentials.describe(),
+        reviews = server.reviews,
         "listening on http://{address}"
     );
     serve::serve(

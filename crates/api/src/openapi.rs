@@ -8,15 +8,19 @@ use utoipa::openapi::path::Operation;
 #[openapi(
     info(
         title = "trace-server",
-        description = "Reads of MLflow traces for people who review AI agents.\n\n\
+        description = "MLflow traces for people who review AI agents: read, and labeled.\n\n\
             Every answer carries `x-request-id`, `server-timing` and, where MLflow was asked, `x-cache` \
             (`hit`, `miss`, `stale`, `coalesced`) and `age` in seconds. Send `Cache-Control: no-cache` to read past \
             the cache, `If-None-Match` with an `ETag` to be told 304 when nothing changed.\n\n\
+            After a write the next read shows it. Review apps, sessions and items come with an `ETag`; a change that \
+            brings it back as `If-Match` is 409 when someone else changed the thing meanwhile.\n\n\
             Errors are `application/problem+json`; `error.code` stays the same while words may change."
     ),
     tags(
         (name = "traces", description = "Traces: found, listed, opened"),
         (name = "spans", description = "Spans of one trace, sent while they arrive"),
+        (name = "labels", description = "Feedback and expectations that people give to traces"),
+        (name = "reviews", description = "Review apps, label schemas, labeling sessions and their items"),
         (name = "runs", description = "Runs"),
         (name = "experiments", description = "Experiments"),
         (name = "user", description = "Who asks"),
@@ -31,7 +35,7 @@ pub fn with_unique_ids(mut document: utoipa::openapi::OpenApi) -> utoipa::openap
         if !path.starts_with("/api/mlflow/traces") {
             continue;
         }
-        let operations: [&mut Option<Operation>; 2] = [&mut item.get, &mut item.post];
+        let operations: [&mut Option<Operation>; 3] = [&mut item.get, &mut item.post, &mut item.patch];
         for operation in operations.into_iter().flatten() {
             operation.operation_id = operation.operation_id.take().map(|id| format!("mlflow_{id}"));
         }

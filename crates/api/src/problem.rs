@@ -166,8 +166,8 @@ impl From<InvalidId> for Problem {
 
 impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
-        if let ServiceError::Invalid { field, rule } = &error {
-            return Self::violating(StatusCode::BAD_REQUEST, *field, rule.clone());
+        if let ServiceError::Invalid(broken) = error {
+            return Self::invalid_field(broken.field, broken.rule);
         }
         let code = error.code();
         Self {

@@ -23,7 +23,7 @@ use crate::middleware::without_trailing_slash;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A connection that sends no whole request head for so long is closed; so is one that is idle.
-const HEAD_LIMIT: Duration = Duration::from_secs(60);
+const HEAD_LIMIT: Duration = Duration::from_mins(1);
 
 /// An HTTP/2 connection is asked at this pace whether anyone is there, and has as long to answer.
 const PING_PACE: Duration = Duration::from_secs(30);

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::Router;
 use mlflow_client::{AuthSettings, ClientConfig, Flavor, MlflowClient, TrackingServer};
-use service::{Scope, Services, ServicesConfig, TraceSource};
+use service::{DatabricksReviews, ReviewBackend, Scope, Services, ServicesConfig, SqlReviews};
+use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ConfigError};
@@ -27,6 +28,8 @@ pub struct Server {
     pub shutdown_timeout: Duration,
     /// The MLflow server, for the log.
     pub upstream: TrackingServer,
+    /// Where reviews are kept, for the log.
+    pub reviews: String,
     /// Whether everyone who can reach it is taken for a developer.
     pub is_open_to_all: bool,
 }
@@ -37,6 +40,9 @@ pub enum WiringError {
     /// A setting cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The OpenAPI document cannot be written.
     #[error("the OpenAPI document cannot be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -50,14 +56,24 @@ pub fn client(config: &Config) -> Result<MlflowClient, ConfigError> {
     Ok(MlflowClient::new(&config.mlflow.client_config()?)?)
 }
 
-/// Puts the server together; asks nobody anything yet.
+/// Puts the server together: opens the database; asks MLflow nothing yet.
 ///
 /// # Errors
-/// When a setting cannot be used; the text says what to change.
-pub fn server(config: &Config) -> Result<Server, WiringError> {
+/// When a setting or the database cannot be used; the text says what to change.
+pub async fn server(config: &Config) -> Result<Server, WiringError> {
     let client = client(config)?;
     let upstream = client.server().clone();
-    let services = services(config, &upstream, Arc::new(client))?;
+    let (backend, reviews): (Arc<dyn ReviewBackend>, _) = if config.reviews.are_in_workspace(upstream.flavor)
+    {
+        let in_workspace = DatabricksReviews::new(client.clone());
+        (Arc::new(in_workspace), "the workspace".to_owned())
+    } else {
+        let database = config.reviews.store();
+        let store = Store::open(&database).await?;
+        let in_database = SqlReviews::new(store, Arc::new(client.clone()));
+        (Arc::new(in_database), Store::describe(&database)?)
+    };
+    let services = services(config, client, backend)?;
     let ending = CancellationToken::new();
     let state = AppState::new(services, settings(config, &upstream), ending.clone());
     let router_config = RouterConfig {
@@ -70,6 +86,7 @@ pub fn server(config: &Config) -> Result<Server, WiringError> {
         ending,
         shutdown_timeout: config.server.shutdown_timeout,
         upstream,
+        reviews,
         is_open_to_all: config.access.is_open_to_all(),
     })
 }
@@ -84,7 +101,9 @@ pub fn openapi(config: &Config) -> Result<String, WiringError> {
     );
     let client = MlflowClient::new(&config_of_client).map_err(ConfigError::from)?;
     let upstream = client.server().clone();
-    let services = services(config, &upstream, Arc::new(client))?;
+    // Nobody is asked anything.
+    let backend = Arc::new(DatabricksReviews::new(client.clone()));
+    let services = services(config, client, backend)?;
     Ok(openapi_text(&AppState::new(
         services,
         settings(config, &upstream),
@@ -94,9 +113,10 @@ pub fn openapi(config: &Config) -> Result<String, WiringError> {
 
 fn services(
     config: &Config,
-    upstream: &TrackingServer,
-    source: Arc<dyn TraceSource>,
+    client: MlflowClient,
+    reviews: Arc<dyn ReviewBackend>,
 ) -> Result<Services, ConfigError> {
+    let upstream = client.server();
     let services = ServicesConfig {
         // All calls are made with one set of credentials, so there is one view of the data.
         scope: Scope::new(&format!(
@@ -111,7 +131,9 @@ fn services(
         roles: config.access.roles(),
         local_user: config.access.local_user(upstream.flavor),
     };
-    Ok(Services::new(source, services))
+    let client = Arc::new(client);
+    let sink = Arc::clone(&client);
+    Ok(Services::new(client, sink, reviews, services))
 }
 
 fn settings(config: &Config, upstream: &TrackingServer) -> Settings {

@@ -47,6 +47,9 @@ pub enum AssessmentKind {
     Expectation,
 }
 
+/// The metadata that the frontend reads the rationale from.
+pub const RATIONALE: &str = "rationale";
+
 /// What an assessment says. Values are any JSON and keep the text they came with (`4.0` stays `4.0`).
 #[derive(Debug, Clone)]
 pub enum AssessmentValue {
@@ -204,8 +207,10 @@ impl<'a> From<&'a Assessment> for AssessmentBody<'a> {
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect();
-        if let Some(rationale) = a.rationale.as_deref() {
-            metadata.insert("rationale", rationale);
+        // MLflow drops the rationale of an expectation; then it stands in the metadata alone.
+        let rationale = a.rationale.as_deref().or(metadata.get(RATIONALE).copied());
+        if let Some(rationale) = rationale {
+            metadata.insert(RATIONALE, rationale);
         }
         let mut body = Self {
             assessment_id: &a.assessment_id,
@@ -221,7 +226,7 @@ impl<'a> From<&'a Assessment> for AssessmentBody<'a> {
             feedback: None,
             expectation: None,
             issue: None,
-            rationale: a.rationale.as_deref(),
+            rationale,
             metadata,
             overrides: a.overrides.as_deref(),
             valid: a.valid,

@@ -29,7 +29,9 @@ pub mod span_v2;
 mod timestamp;
 mod trace;
 
-pub use assessment::{Assessment, AssessmentError, AssessmentKind, AssessmentSource, AssessmentValue};
+pub use assessment::{
+    Assessment, AssessmentError, AssessmentKind, AssessmentSource, AssessmentValue, RATIONALE,
+};
 pub use experiment::{Experiment, ExperimentTag};
 pub use ids::{
     AssessmentId, ExperimentId, InvalidId, ItemId, LabelingSessionId, ReviewAppId, RunId, TraceId,

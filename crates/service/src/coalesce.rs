@@ -6,6 +6,7 @@
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use dashmap::{DashMap, Entry};
 use tokio::sync::watch;
@@ -40,6 +41,7 @@ pub(crate) struct Flight<K: Eq + Hash, T> {
     outcome: watch::Receiver<Option<T>>,
     task: AbortHandle,
     number: u64,
+    begun: Instant,
     flights: FlightMap<K, T>,
 }
 
@@ -48,22 +50,31 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
-    /// Joins the work under way for `key`, or starts it.
-    pub(crate) fn join<F>(&self, key: &K, work: impl FnOnce() -> F) -> (Arc<Flight<K, T>>, Role)
+    /// Joins the work under way for `key` if work that began then may be joined, or starts it.
+    pub(crate) fn join<F>(
+        &self,
+        key: &K,
+        may_join: impl FnOnce(Instant) -> bool,
+        work: impl FnOnce() -> F,
+    ) -> (Arc<Flight<K, T>>, Role)
     where
         F: Future<Output = T> + Send + 'static,
     {
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        // Outlives `entry`: dropping the last handle of a flight takes its key out of the map, which is locked here.
+        let mut too_old = None;
         let mut entry = match self.0.entry(key.clone()) {
             Entry::Occupied(entry) => {
-                if let Some(flight) = entry.get().1.upgrade() {
-                    return (flight, Role::Joined);
+                match entry.get().1.upgrade() {
+                    Some(flight) if may_join(flight.begun) => return (flight, Role::Joined),
+                    other => too_old = other,
                 }
                 entry.into_ref()
             }
             Entry::Vacant(entry) => entry.insert((number, Weak::new())),
         };
         let (tell, outcome) = watch::channel(None);
+        let begun = Instant::now();
         let (work, key_of_task, flights) = (work(), key.clone(), Arc::clone(&self.0));
         let task = tokio::spawn(async move {
             let result = work.await;
@@ -75,11 +86,14 @@ where
         let flight = Arc::new(Flight {
             key: key.clone(),
             number,
+            begun,
             outcome,
             task: task.abort_handle(),
             flights: Arc::clone(&self.0),
         });
         *entry = (number, Arc::downgrade(&flight));
+        drop(entry);
+        drop(too_old);
         (flight, Role::Leader)
     }
 
@@ -131,9 +145,11 @@ mod tests {
     #[tokio::test]
     async fn a_hundred_callers_share_one_run_even_when_the_first_leaves() {
         let (flights, work) = (Flights::<u8, usize>::default(), Work::default());
-        let (leader, role) = flights.join(&1, || work.clone().run());
+        let (leader, role) = flights.join(&1, |_| true, || work.clone().run());
         assert_eq!(role, Role::Leader);
-        let joined: Vec<_> = (0..99).map(|_| flights.join(&1, || work.clone().run())).collect();
+        let joined: Vec<_> = (0..99)
+            .map(|_| flights.join(&1, |_| true, || work.clone().run()))
+            .collect();
         assert!(joined.iter().all(|(_, role)| *role == Role::Joined));
         drop(leader);
         work.go.notify_one();
@@ -147,7 +163,7 @@ mod tests {
     #[tokio::test]
     async fn work_that_nobody_waits_for_is_stopped() {
         let (flights, work) = (Flights::<u8, usize>::default(), Work::default());
-        let (flight, _) = flights.join(&1, || work.clone().run());
+        let (flight, _) = flights.join(&1, |_| true, || work.clone().run());
         tokio::task::yield_now().await;
         drop(flight);
         assert_eq!(flights.len(), 0);
@@ -160,14 +176,37 @@ mod tests {
             ),
             (1, 0)
         );
-        let (again, role) = flights.join(&1, || async { 7 });
+        let (again, role) = flights.join(&1, |_| true, || async { 7 });
         assert_eq!((role, again.outcome().await), (Role::Leader, Some(7)));
+    }
+
+    #[tokio::test]
+    async fn work_that_may_not_be_joined_goes_on_for_those_who_wait_for_it() {
+        let (flights, work) = (Flights::<u8, usize>::default(), Work::default());
+        let (old, _) = flights.join(&1, |_| true, || work.clone().run());
+        let (new, role) = flights.join(&1, |_| false, || async { 7 });
+        assert_eq!((role, new.outcome().await), (Role::Leader, Some(7)));
+        work.go.notify_one();
+        assert_eq!(old.outcome().await, Some(0));
+        // The last handle may be the one that is turned down.
+        let (last, _) = flights.join(&1, |_| true, || work.clone().run());
+        let turned_down = flights.join(
+            &1,
+            move |_| {
+                drop(last);
+                false
+            },
+            || async { 8 },
+        );
+        assert_eq!(turned_down.0.outcome().await, Some(8));
+        drop((old, new, turned_down));
+        assert_eq!(flights.len(), 0);
     }
 
     #[tokio::test]
     async fn a_panic_reaches_those_who_wait_and_the_key_is_free_again() {
         let flights = Flights::<u8, usize>::default();
-        let (flight, _) = flights.join(&1, || async { panic!("the work is broken") });
+        let (flight, _) = flights.join(&1, |_| true, || async { panic!("the work is broken") });
         assert_eq!(flight.outcome().await, None);
         drop(flight);
         assert_eq!(flights.len(), 0);

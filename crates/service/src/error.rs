@@ -3,9 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ExperimentId, RunId, SpanId, TraceId};
+use domain::{
+    AssessmentId, BrokenRule, ExperimentId, ItemId, LabelingSessionId, ReviewAppId, RunId, SpanId, TraceId,
+};
 use mlflow_client::ClientError;
 use serde::Serialize;
+use store::StoreError;
+
+/// Of many ids, so many are named in an error.
+const NAMED_IDS: usize = 5;
 
 /// A failed use case. Clones share the cause, so that one failure can be told to all who waited.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -21,8 +27,27 @@ pub enum ServiceError {
     RunNotFound(RunId),
     #[error("there is no experiment {0}")]
     ExperimentNotFound(ExperimentId),
-    #[error("{field}: {rule}")]
-    Invalid { field: &'static str, rule: String },
+    #[error("there is no {}", listed(.0))]
+    TracesNotFound(Arc<[TraceId]>),
+    #[error("trace {trace_id} has no assessment {assessment_id}")]
+    AssessmentNotFound {
+        trace_id: TraceId,
+        assessment_id: AssessmentId,
+    },
+    #[error("there is no review app {0}")]
+    ReviewAppNotFound(ReviewAppId),
+    #[error("there is no label schema {0:?}")]
+    SchemaNotFound(String),
+    #[error("there is no labeling session {0}")]
+    SessionNotFound(LabelingSessionId),
+    #[error("there is no item {0} in this labeling session")]
+    ItemNotFound(ItemId),
+    #[error("{0}")]
+    Conflict(String),
+    #[error(transparent)]
+    Invalid(#[from] BrokenRule),
+    #[error(transparent)]
+    Store(Arc<StoreError>),
     #[error("{0}")]
     AccessDenied(&'static str),
     #[error(transparent)]
@@ -67,6 +92,27 @@ pub enum ErrorCode {
     InternalServerError,
 }
 
+/// "trace a, b" with the rest counted.
+fn listed(ids: &[TraceId]) -> String {
+    let named: Vec<_> = ids.iter().take(NAMED_IDS).map(TraceId::as_str).collect();
+    let rest = match ids.len().saturating_sub(NAMED_IDS) {
+        0 => String::new(),
+        rest => format!(" (and {rest} more)"),
+    };
+    format!("trace {}{rest}", named.join(", "))
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::PageToken => {
+                BrokenRule::new("page_token", "must be a token that a page before gave").into()
+            }
+            error => Self::Store(Arc::new(error)),
+        }
+    }
+}
+
 impl From<ClientError> for ServiceError {
     fn from(error: ClientError) -> Self {
         Self::Upstream(Arc::new(error))
@@ -81,8 +127,17 @@ impl ServiceError {
             | Self::SpansNotFound(_)
             | Self::SpanNotFound { .. }
             | Self::RunNotFound(_)
-            | Self::ExperimentNotFound(_) => ErrorCode::ResourceNotFound,
-            Self::Invalid { .. } => ErrorCode::ValidationError,
+            | Self::ExperimentNotFound(_)
+            | Self::TracesNotFound(_)
+            | Self::AssessmentNotFound { .. }
+            | Self::ReviewAppNotFound(_)
+            | Self::SchemaNotFound(_)
+            | Self::SessionNotFound(_)
+            | Self::ItemNotFound(_) => ErrorCode::ResourceNotFound,
+            Self::Invalid(_) => ErrorCode::ValidationError,
+            Self::Conflict(_) => ErrorCode::Conflict,
+            Self::Store(error) if error.is_transient() => ErrorCode::UpstreamUnavailable,
+            Self::Store(_) => ErrorCode::InternalServerError,
             Self::AccessDenied(_) => ErrorCode::AuthorizationError,
             Self::UnreadableSpans(_) => ErrorCode::UpstreamError,
             Self::TooSlow(_) | Self::Interrupted => ErrorCode::UpstreamUnavailable,
@@ -91,6 +146,7 @@ impl ServiceError {
                     ErrorCode::ResourceNotFound
                 }
                 ClientError::Rejected { status: 400, .. } => ErrorCode::ValidationError,
+                ClientError::Rejected { status: 409, .. } => ErrorCode::Conflict,
                 ClientError::RateLimited { .. } => ErrorCode::RateLimited,
                 ClientError::Unavailable { status: 504, .. } | ClientError::Timeout { .. } => {
                     ErrorCode::UpstreamTimeout
@@ -113,12 +169,19 @@ impl ServiceError {
     /// The error in words for the one who asked. The server's own words only where it judges the request; its
     /// failures may quote SQL or addresses and are for the log.
     pub fn public_message(&self) -> String {
-        let Self::Upstream(error) = self else {
-            return self.to_string();
+        let error = match self {
+            Self::Upstream(error) => error,
+            Self::Store(error) if error.is_transient() => {
+                return "the database of the reviews is not available; try again later".into();
+            }
+            Self::Store(_) => return "the database of the reviews failed".into(),
+            _ => return self.to_string(),
         };
         match error.as_ref() {
             ClientError::Rejected {
-                status: 400, message, ..
+                status: 400 | 409,
+                message,
+                ..
             }
             | ClientError::NotFound { message, .. } => message.clone(),
             ClientError::SpansNotFound { .. } => "MLflow has no stored spans of this trace".into(),
@@ -130,7 +193,7 @@ impl ServiceError {
             ClientError::Unauthorized { .. } | ClientError::Credentials(_) => {
                 "MLflow does not accept this server's credentials".into()
             }
-            ClientError::Forbidden { .. } => "MLflow does not allow this server to read that".into(),
+            ClientError::Forbidden { .. } => "MLflow does not allow this server to do that".into(),
             ClientError::RouteAbsent { .. } => {
                 "MLflow answers as if it could not do that; is its address right?".into()
             }

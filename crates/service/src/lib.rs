@@ -1,33 +1,43 @@
-//! What the product knows: how traces are found, opened, batched and kept ready.
+//! What the product knows: how traces are found, opened, batched and kept ready, and how they are reviewed.
 //!
 //! [`Services`] is the one door; each of its public methods is one thing a user can do. Answers leave as JSON bytes
 //! ([`Answer`]): an answer from the cache is handed on without being read or built again, and spans pass through as
 //! the text MLflow stores. What is kept, for how long and for whom is decided in `cache/`; equal work under way is
-//! shared by `coalesce` (whole values) and `spans/feed` (spans while they arrive).
+//! shared by `coalesce` (whole values) and `spans/feed` (spans while they arrive). Who sees what is decided in `access/`;
+//! what is written goes through `write`, so that the next read shows it.
 
 mod access;
 mod answer;
 mod cache;
 mod coalesce;
 mod error;
+mod labels;
 mod ports;
 mod preview;
 mod records;
+mod reviews;
+mod run_writes;
 mod spans;
 mod traces;
+mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
-use domain::ExperimentId;
+use domain::{ExperimentId, ReviewAppId};
 
-pub use access::{ForwardedUser, Identity, LocalUser, Role, Roles};
+pub use access::{ForwardedUser, Identity, LocalUser, Role, Roles, Visibility};
 pub use answer::{Answer, AnswerBody, CacheStatus, Fingerprint, Origin};
 pub use cache::{CachePolicy, Freshness, Scope};
 pub use error::{ErrorCode, ServiceError, UnreadableSpans};
-pub use ports::TraceSource;
+pub use labels::LabelValue;
+pub use ports::{TraceSink, TraceSource};
 pub use records::RunSearch;
+pub use reviews::{DatabricksReviews, LinkedToSession, ReviewBackend, SqlReviews};
+pub use run_writes::{NewRun, RunStatus, RunUpdate};
 pub use spans::{FeedLimits, SpanDetail, SpanQuery, SpanStream};
+/// Which items and sessions, and which page of them.
+pub use store::{ItemFilter, Page, PageRequest, SessionFilter};
 pub use traces::{SpanInclusion, TraceBatch, TraceSearch};
 
 use cache::{Cache, Keys, RawKey};
@@ -57,6 +67,10 @@ pub struct ServicesConfig {
 #[derive(Debug, Clone)]
 pub struct Services {
     source: Arc<dyn TraceSource>,
+    sink: Arc<dyn TraceSink>,
+    reviews: Arc<dyn ReviewBackend>,
+    /// The configured experiment's review app, once it is known.
+    review_app_id: Arc<OnceLock<ReviewAppId>>,
     cache: Cache,
     keys: Keys,
     /// Reads of spans under way that others may join.
@@ -69,10 +83,19 @@ pub struct Services {
 }
 
 impl Services {
-    /// Makes the use cases over a source; asks it nothing yet.
-    pub fn new(source: Arc<dyn TraceSource>, config: ServicesConfig) -> Self {
+    /// Makes the use cases over somewhere to read, somewhere to write and somewhere to keep reviews; asks them nothing
+    /// yet.
+    pub fn new(
+        source: Arc<dyn TraceSource>,
+        sink: Arc<dyn TraceSink>,
+        reviews: Arc<dyn ReviewBackend>,
+        config: ServicesConfig,
+    ) -> Self {
         Self {
             source,
+            sink,
+            reviews,
+            review_app_id: Arc::default(),
             cache: Cache::new(config.cache),
             keys: Keys::of(config.scope),
             feeds: Arc::default(),

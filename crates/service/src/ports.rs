@@ -1,9 +1,10 @@
-//! What the service needs of the outside: somewhere to read traces from.
+//! What the service needs of the outside: somewhere to read traces from, and somewhere to write what reviews make.
 
 use async_trait::async_trait;
-use domain::{Experiment, ExperimentId, Run, RunId, TraceId, TraceInfo};
+use domain::{Assessment, AssessmentId, Experiment, ExperimentId, Run, RunId, RunTag, TraceId, TraceInfo};
 use mlflow_client::{
-    ClientError, CurrentUser, Flavor, MlflowClient, RunPage, SearchRuns, SearchTraces, SpanBody, TracePage,
+    AssessmentUpdate, ClientError, CurrentUser, Flavor, MlflowClient, NewAssessment, NewRun, RunPage,
+    RunUpdate, SearchRuns, SearchTraces, SpanBody, TracePage,
 };
 
 /// Somewhere to read traces, runs and experiments from.
@@ -65,5 +66,81 @@ impl TraceSource for MlflowClient {
             Flavor::Databricks => self.current_user().await.map(Some),
             Flavor::OpenSource => Ok(None),
         }
+    }
+}
+
+/// Somewhere to write labels, runs and links.
+///
+/// Each method's errors are those of the method of the same name on [`MlflowClient`].
+#[async_trait]
+pub trait TraceSink: Send + Sync + std::fmt::Debug + 'static {
+    /// Gives an assessment to a trace.
+    async fn create_assessment(
+        &self,
+        trace: &TraceId,
+        new: &NewAssessment,
+    ) -> Result<Assessment, ClientError>;
+    /// One assessment of a trace.
+    async fn get_assessment(&self, trace: &TraceId, id: &AssessmentId) -> Result<Assessment, ClientError>;
+    /// Changes an assessment.
+    async fn update_assessment(
+        &self,
+        trace: &TraceId,
+        id: &AssessmentId,
+        update: &AssessmentUpdate,
+    ) -> Result<Assessment, ClientError>;
+    /// Makes a run.
+    async fn create_run(&self, new: &NewRun) -> Result<Run, ClientError>;
+    /// Changes a run.
+    async fn update_run(&self, run: &RunId, update: &RunUpdate) -> Result<(), ClientError>;
+    /// Sets tags of a run.
+    async fn set_run_tags(&self, run: &RunId, tags: &[RunTag]) -> Result<(), ClientError>;
+    /// Marks a run as deleted.
+    async fn delete_run(&self, run: &RunId) -> Result<(), ClientError>;
+    /// Links traces to a run, whether they are or not; a second time does nothing.
+    async fn link_traces(&self, run: &RunId, traces: &[TraceId]) -> Result<(), ClientError>;
+}
+
+#[async_trait]
+impl TraceSink for MlflowClient {
+    async fn create_assessment(
+        &self,
+        trace: &TraceId,
+        new: &NewAssessment,
+    ) -> Result<Assessment, ClientError> {
+        self.create_assessment(trace, new).await
+    }
+
+    async fn get_assessment(&self, trace: &TraceId, id: &AssessmentId) -> Result<Assessment, ClientError> {
+        self.get_assessment(trace, id).await
+    }
+
+    async fn update_assessment(
+        &self,
+        trace: &TraceId,
+        id: &AssessmentId,
+        update: &AssessmentUpdate,
+    ) -> Result<Assessment, ClientError> {
+        self.update_assessment(trace, id, update).await
+    }
+
+    async fn create_run(&self, new: &NewRun) -> Result<Run, ClientError> {
+        self.create_run(new).await
+    }
+
+    async fn update_run(&self, run: &RunId, update: &RunUpdate) -> Result<(), ClientError> {
+        self.update_run(run, update).await
+    }
+
+    async fn set_run_tags(&self, run: &RunId, tags: &[RunTag]) -> Result<(), ClientError> {
+        self.set_run_tags(run, tags).await
+    }
+
+    async fn delete_run(&self, run: &RunId) -> Result<(), ClientError> {
+        self.delete_run(run).await
+    }
+
+    async fn link_traces(&self, run: &RunId, traces: &[TraceId]) -> Result<(), ClientError> {
+        self.link_traces(run, traces).await
     }
 }

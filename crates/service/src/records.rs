@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::Services;
-use crate::answer::{Answer, Fingerprint};
+use crate::answer::{Answer, Fingerprint, Origin};
 use crate::cache::{Fresh, Freshness, Served};
 use crate::error::ServiceError;
 
@@ -32,6 +32,10 @@ impl Document {
             json,
             experiment_id: None,
         })
+    }
+
+    pub(crate) fn into_answer(self, origin: Origin) -> Answer {
+        Answer::whole(vec![self.json], self.fingerprint, origin)
     }
 
     pub(crate) fn weight(&self) -> usize {

@@ -130,7 +130,7 @@ pub struct MlflowArgs {
 
 /// Secrets are kept from `Debug` and from `--help`; an address may hold one, too.
 #[expect(clippy::unnecessary_wraps, reason = "what a parser of clap looks like")]
-fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+pub(super) fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(text.into())
 }
 

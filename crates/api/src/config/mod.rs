@@ -7,6 +7,7 @@ mod cache;
 mod limits;
 mod logs;
 mod mlflow;
+mod reviews;
 mod server;
 
 use std::ffi::OsStr;
@@ -19,6 +20,7 @@ pub use cache::CacheArgs;
 pub use limits::LimitArgs;
 pub use logs::{LogArgs, LogFormat};
 pub use mlflow::{Keepalive, MlflowArgs};
+pub use reviews::{ReviewArgs, ReviewsIn};
 pub use server::ServerArgs;
 
 /// Serves traces of MLflow and Databricks to the review app: fast, complete and by many users at once.
@@ -54,6 +56,9 @@ pub struct Config {
     /// Who may do what.
     #[command(flatten)]
     pub access: AccessArgs,
+    /// Where reviews are kept.
+    #[command(flatten)]
+    pub reviews: ReviewArgs,
     /// How much is kept, and how long.
     #[command(flatten)]
     pub cache: CacheArgs,

@@ -27,13 +27,28 @@ impl FromRequestParts<AppState> for Asking {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let trusts_proxy = state.settings().trusts_proxy;
-        let forwarded = if trusts_proxy {
-            forwarded_user(&parts.headers)?
+        // Found out already by the guard of the route.
+        if let Some(identity) = parts.extensions.get::<Identity>() {
+            return Ok(Self(identity.clone()));
+        }
+        let Forwarded(user) = Forwarded::from_request_parts(parts, state).await?;
+        Ok(Self(Services::from_ref(state).identify(user).await?))
+    }
+}
+
+/// The user that a trusted proxy names, for handlers that ask who it is beside something else.
+#[derive(Debug)]
+pub struct Forwarded(pub Option<ForwardedUser>);
+
+impl FromRequestParts<AppState> for Forwarded {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        if state.settings().trusts_proxy {
+            forwarded_user(&parts.headers).map(Self)
         } else {
-            None
-        };
-        Ok(Self(Services::from_ref(state).identify(forwarded).await?))
+            Ok(Self(None))
+        }
     }
 }
 

@@ -6,14 +6,15 @@
 //! 3. CORS, before anything that costs: a preflight reaches no handler.
 //! 4. Compression, outside of the handlers and inside of the log, which counts the bytes that are sent.
 //! 5. Panics become a problem, next to the handlers.
-//! 6. [`until_ending`] and, for routes that show traces, [`require_trace_access`]: they need the state.
+//! 6. [`until_ending`] and, for routes that are not open to all, [`developers_only`] or [`within_reach`]: they need the
+//!    state.
 
+mod access;
 mod access_log;
 mod compression;
 mod observe;
 mod problems;
 mod request_id;
-mod trace_access;
 mod trailing_slash;
 mod until_ending;
 
@@ -24,7 +25,7 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
-pub use trace_access::require_trace_access;
+pub use access::{developers_only, within_reach};
 pub use trailing_slash::without_trailing_slash;
 pub use until_ending::until_ending;
 
@@ -53,5 +54,5 @@ fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
                 .chain([header::ETAG, header::AGE, header::RETRY_AFTER])
                 .collect::<Vec<_>>(),
         )
-        .max_age(std::time::Duration::from_secs(3600))
+        .max_age(std::time::Duration::from_hours(1))
 }

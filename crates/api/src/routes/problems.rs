@@ -41,6 +41,14 @@ pub enum ReadProblems {
     Unknown(ProblemBody),
 }
 
+/// What a route that changes something can answer besides.
+#[derive(Debug, IntoResponses)]
+pub enum ConflictProblems {
+    /// The name is taken, or the thing was changed by someone else meanwhile.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(ProblemBody),
+}
+
 /// What a route that takes a query string can answer besides.
 #[derive(Debug, IntoResponses)]
 pub enum QueryProblems {

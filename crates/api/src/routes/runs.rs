@@ -1,14 +1,17 @@
 //! Runs.
 
+use std::collections::BTreeMap;
+
+use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::Response;
-use domain::{ExperimentId, RunId};
-use serde::Deserialize;
-use service::{RunSearch, Services};
+use domain::{ExperimentId, RunId, RunTag};
+use serde::{Deserialize, Serialize};
+use service::{NewRun, RunSearch, RunStatus, RunUpdate, Services};
 use utoipa::ToSchema;
 
 use super::problems::{BodyProblems, ReadProblems, UpstreamProblems};
-use crate::extract::{AtLeastOne, Bounded, Conditions, Json, PathId};
+use crate::extract::{Asking, AtLeastOne, Bounded, Conditions, Json, PathId};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::{RunAnswer, RunPage};
@@ -104,4 +107,107 @@ pub async fn search_runs(
 ) -> Result<Response, Problem> {
     let answer = services.search_runs(body.into(), conditions.freshness).await?;
     Ok(respond::json(answer, &conditions, &state))
+}
+
+/// A run to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CreateRunBody {
+    /// The experiment it belongs to.
+    #[schema(value_type = String, example = "1")]
+    experiment_id: ExperimentId,
+    /// The run's name; MLflow makes one up unless given.
+    #[schema(example = "Labeling session: week 47")]
+    run_name: Option<String>,
+    /// Who makes it; the user who asks unless given.
+    #[schema(example = "ann")]
+    user_id: Option<String>,
+    /// When it began, in milliseconds since 1970; now unless given.
+    #[schema(example = 1_795_457_376_829_i64)]
+    start_time: Option<i64>,
+    /// Tags, by name.
+    #[schema(example = json!({"mlflow.customRenderer": "chat"}))]
+    tags: Option<BTreeMap<String, String>>,
+}
+
+/// Makes a run.
+#[utoipa::path(
+    post,
+    path = "/api/mlflow/runs/create",
+    tag = "runs",
+    request_body = CreateRunBody,
+    responses(
+        (status = 200, description = "The run", body = RunAnswer),
+        (status = 404, description = "There is no such experiment", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        BodyProblems,
+        UpstreamProblems
+    )
+)]
+pub async fn create_run(
+    Asking(identity): Asking,
+    State(services): State<Services>,
+    State(state): State<AppState>,
+    conditions: Conditions,
+    Json(body): Json<CreateRunBody>,
+) -> Result<Response, Problem> {
+    let tags = body.tags.unwrap_or_default().into_iter();
+    let new = NewRun {
+        experiment_id: body.experiment_id,
+        run_name: body.run_name,
+        user_id: body.user_id.or(Some(identity.user_name)),
+        start_time: body.start_time,
+        tags: tags.map(|(key, value)| RunTag { key, value }).collect(),
+    };
+    let answer = services.create_run(new).await?;
+    Ok(respond::json(answer, &conditions, &state))
+}
+
+/// How a run changes.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct UpdateRunBody {
+    /// The run.
+    #[schema(value_type = String, example = "0369c1902ac742509073ee058e6c6756")]
+    run_id: RunId,
+    /// `RUNNING`, `SCHEDULED`, `FINISHED`, `FAILED` or `KILLED`.
+    #[schema(value_type = Option<String>, example = "FINISHED")]
+    status: Option<RunStatus>,
+    /// When it ended, in milliseconds since 1970.
+    #[schema(example = 1_795_460_976_829_i64)]
+    end_time: Option<i64>,
+    /// Tags to set.
+    tags: Option<Vec<RunTag>>,
+}
+
+/// A run that was changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UpdatedRun {
+    /// Always `success`: what went wrong is a problem.
+    #[schema(example = "success")]
+    status: &'static str,
+}
+
+/// Changes a run's status, end and tags.
+#[utoipa::path(
+    post,
+    path = "/api/mlflow/runs/update",
+    tag = "runs",
+    request_body = UpdateRunBody,
+    responses(
+        (status = 200, description = "It is changed", body = UpdatedRun),
+        (status = 404, description = "There is no such run", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        BodyProblems,
+        UpstreamProblems
+    )
+)]
+pub async fn update_run(
+    State(services): State<Services>,
+    Json(body): Json<UpdateRunBody>,
+) -> Result<JsonAnswer<UpdatedRun>, Problem> {
+    let update = RunUpdate {
+        status: body.status,
+        end_time: body.end_time,
+    };
+    services
+        .update_run(body.run_id, update, body.tags.unwrap_or_default())
+        .await?;
+    Ok(JsonAnswer(UpdatedRun { status: "success" }))
 }

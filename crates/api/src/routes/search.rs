@@ -8,7 +8,7 @@ use service::{Services, SpanInclusion, TraceSearch};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problems::{BodyProblems, UpstreamProblems};
-use crate::extract::{Bounded, Conditions, Flag, Json, Query};
+use crate::extract::{Bounded, Conditions, Flag, Json, Query, Reached};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::TracePage;
@@ -76,7 +76,7 @@ impl SearchTracesBody {
     }
 }
 
-/// Traces that match. Span data is touched only when it is asked for; a trace whose spans cannot be loaded says so in
+/// Traces that match. A reviewer may search by the run of a labeling session assigned to them. Span data is touched only when it is asked for; a trace whose spans cannot be loaded says so in
 /// `data.error` and does not fail the others.
 #[utoipa::path(
     post,
@@ -95,11 +95,12 @@ pub async fn search_traces(
     State(services): State<Services>,
     State(state): State<AppState>,
     conditions: Conditions,
+    Reached(visibility): Reached,
     Query(flags): Query<SpanFlags>,
     Json(body): Json<SearchTracesBody>,
 ) -> Result<Response, Problem> {
     let answer = services
-        .search_traces(body.into_search(&flags), conditions.freshness)
+        .search_traces(body.into_search(&flags), &visibility, conditions.freshness)
         .await?;
     Ok(respond::json(answer, &conditions, &state))
 }

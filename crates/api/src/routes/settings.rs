@@ -10,10 +10,10 @@ use utoipa::ToSchema;
 use crate::state::AppState;
 
 /// Traces the frontend asks for at most.
-const MAX_RESULTS: u32 = 1000;
+pub(super) const MAX_RESULTS: u32 = 1000;
 
 /// Items the frontend asks for on one page.
-const PAGE_SIZE: u32 = 500;
+pub(super) const PAGE_SIZE: u32 = 500;
 
 /// What the frontend is configured with.
 #[derive(Debug, Serialize, ToSchema)]

@@ -8,7 +8,7 @@ use service::{Services, SpanInclusion};
 use utoipa::ToSchema;
 
 use super::problems::{BodyProblems, ReadProblems, UpstreamProblems};
-use crate::extract::{AtLeastOne, Conditions, Json, PathId};
+use crate::extract::{AtLeastOne, Conditions, Json, PathId, Reached};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::{Trace, TraceBatch, TraceDataAnswer};
@@ -53,9 +53,12 @@ pub async fn get_traces(
     State(services): State<Services>,
     State(state): State<AppState>,
     conditions: Conditions,
+    Reached(visibility): Reached,
     Json(body): Json<TraceBatchBody>,
 ) -> Result<Response, Problem> {
-    let answer = services.get_traces(body.into(), conditions.freshness).await?;
+    let answer = services
+        .get_traces(body.into(), &visibility, conditions.freshness)
+        .await?;
     Ok(respond::json(answer, &conditions, &state))
 }
 

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::problems::UpstreamProblems;
 use crate::extract::Asking;
-use crate::state::AppState;
+use crate::state::{AppState, Settings};
 
 /// Who asks.
 #[derive(Debug, Serialize, ToSchema)]
@@ -67,6 +67,16 @@ pub struct Workspace {
     deployment_name: Option<String>,
 }
 
+impl Workspace {
+    /// As it is configured.
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            url: settings.workspace_url.clone(),
+            deployment_name: settings.deployment_name.clone(),
+        }
+    }
+}
+
 /// Who asks, and where MLflow is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UserAndWorkspace {
@@ -94,13 +104,8 @@ pub async fn get_my_workspace(
     Asking(identity): Asking,
     State(state): State<AppState>,
 ) -> Json<UserAndWorkspace> {
-    let settings = state.settings();
-    let workspace = Workspace {
-        url: settings.workspace_url.clone(),
-        deployment_name: settings.deployment_name.clone(),
-    };
     Json(UserAndWorkspace {
         user: identity.into(),
-        workspace,
+        workspace: Workspace::of(state.settings()),
     })
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use domain::{ExperimentId, RunId, TraceId};
 use mlflow_client::{SearchRuns, SearchTraces};
 
+use crate::access::Reach;
 use crate::records::{Document, UserDocument};
 use crate::spans::SpanSet;
 use crate::traces::{InfoEntry, InfoList, SearchPage};
@@ -26,7 +27,7 @@ impl Scope {
 
 /// What an entry is about. One variant per kind of answer, each with all that the answer depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Subject {
+pub(super) enum Subject {
     Info(TraceId),
     Infos(Arc<[TraceId]>),
     Spans(TraceId),
@@ -36,6 +37,8 @@ enum Subject {
     Run(RunId),
     SearchRuns(Arc<SearchRuns>),
     CurrentUser,
+    /// What somebody who goes by these names reaches.
+    Reach(Arc<[String]>),
 }
 
 /// A cache key, the type of its value forgotten.
@@ -46,6 +49,10 @@ pub(crate) struct RawKey {
 }
 
 impl RawKey {
+    pub(super) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
     /// Bytes that a user can make a key hold; what every key holds is counted elsewhere.
     pub(super) fn weight(&self) -> usize {
         let texts = |filter: &Option<String>, token: &Option<String>, order: &[String]| {
@@ -66,6 +73,7 @@ impl RawKey {
                 experiments + texts(&search.filter, &search.page_token, &search.order_by)
             }
             Subject::Infos(ids) => ids.len() * (size_of::<TraceId>() + 64),
+            Subject::Reach(names) => names.iter().map(|name| name.len() + size_of::<String>()).sum(),
             Subject::Info(_)
             | Subject::Spans(_)
             | Subject::SpanSummaries(_)
@@ -149,6 +157,11 @@ impl Keys {
 
     pub(crate) fn search_runs(&self, search: SearchRuns) -> Key<Arc<Document>> {
         self.key(Subject::SearchRuns(Arc::new(search)))
+    }
+
+    /// `names` are lower-cased, sorted and different.
+    pub(crate) fn reach(&self, names: Arc<[String]>) -> Key<Arc<Reach>> {
+        self.key(Subject::Reach(names))
     }
 
     pub(crate) fn current_user(&self) -> Key<Arc<UserDocument>> {

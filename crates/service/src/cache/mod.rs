@@ -3,8 +3,10 @@
 //! moka keeps the entries (concurrent, evicts the least useful first, never above the bound for long); the calls
 //! under way are in [`crate::coalesce`].
 
+mod about;
 mod key;
 mod policy;
+mod touch;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +17,9 @@ pub use key::Scope;
 pub(crate) use key::{Key, Keys, RawKey};
 pub use policy::CachePolicy;
 pub(crate) use policy::Completeness;
+pub(crate) use touch::{Thing, Touches};
 
+use crate::access::Reach;
 use crate::answer::CacheStatus;
 use crate::coalesce::{Flights, Role};
 use crate::error::ServiceError;
@@ -75,6 +79,7 @@ kept! {
     Page(Arc<SearchPage>),
     Document(Arc<Document>),
     User(Arc<UserDocument>),
+    Reach(Arc<Reach>),
 }
 
 #[derive(Debug, Clone)]
@@ -141,6 +146,7 @@ impl Expiry<RawKey, Entry> for PerEntry {
 pub(crate) struct Cache {
     entries: moka::sync::Cache<RawKey, Entry>,
     flights: Arc<Flights<RawKey, Result<Kept, ServiceError>>>,
+    touches: Arc<Touches>,
     policy: CachePolicy,
 }
 
@@ -154,8 +160,14 @@ impl Cache {
         Self {
             entries,
             flights: Arc::default(),
+            touches: Arc::default(),
             policy,
         }
+    }
+
+    /// What was written, and when.
+    pub(crate) fn touches(&self) -> Arc<Touches> {
+        Arc::clone(&self.touches)
     }
 
     pub(crate) fn policy(&self) -> &CachePolicy {
@@ -166,7 +178,7 @@ impl Cache {
     pub(crate) fn fresh<V: Cacheable>(&self, key: &Key<V>) -> Option<Served<V>> {
         let entry = self.entries.get(&key.raw)?;
         let age = entry.age();
-        if age >= entry.fresh_for {
+        if age >= entry.fresh_for || !self.touches.leave_current(&key.raw, &entry) {
             return None;
         }
         Some(Served {
@@ -226,8 +238,8 @@ impl Cache {
 
     /// Serves a value from the cache, else from a load that all who ask meanwhile share.
     ///
-    /// The load goes on when the one who started it leaves, as long as someone waits for it. Its error reaches all who
-    /// wait and is not kept; while the upstream is in trouble an older value stands in.
+    /// The load goes on when the one who started it leaves, as long as someone waits for it; one that began before a
+    /// write that it may not have seen is not joined. Its error reaches all who wait and is not kept; while the upstream is in trouble an older value stands in.
     pub(crate) async fn get_or_load<V, F>(
         &self,
         key: Key<V>,
@@ -248,7 +260,8 @@ impl Cache {
             return Ok(hit);
         }
         let (cache, key_of_load) = (self.clone(), key.clone());
-        let (flight, role) = self.flights.join(&key.raw, || async move {
+        let may_join = |begun| self.touches.leave_joinable(&key.raw, begun);
+        let (flight, role) = self.flights.join(&key.raw, may_join, || async move {
             // Another load may have ended between our look and our start.
             match cache.fresh(&key_of_load) {
                 Some(hit) => Ok(hit.value.into_kept()),

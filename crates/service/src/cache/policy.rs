@@ -25,11 +25,11 @@ impl Default for CachePolicy {
     fn default() -> Self {
         Self {
             max_bytes: 512 << 20,
-            info_ttl: Duration::from_secs(300),
-            spans_ttl: Duration::from_secs(3600),
+            info_ttl: Duration::from_mins(5),
+            spans_ttl: Duration::from_hours(1),
             in_progress_ttl: Duration::from_secs(2),
             search_ttl: Duration::from_secs(10),
-            stale_if_error: Duration::from_secs(3600),
+            stale_if_error: Duration::from_hours(1),
         }
     }
 }

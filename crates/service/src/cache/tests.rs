@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::*;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 fn cache(max_bytes: u64) -> Cache {
     Cache::new(CachePolicy {
@@ -200,4 +200,95 @@ fn what_may_still_change_is_kept_briefly_and_finished_spans_longest() {
         ..policy
     };
     assert_eq!(brief.info(TraceState::InProgress), Duration::ZERO);
+}
+
+/// Instants of two steps differ for sure.
+fn step() {
+    std::thread::sleep(Duration::from_millis(1));
+}
+
+fn touch_run(cache: &Cache, run: &str) {
+    step();
+    cache.touches.touch(&[Thing::Run(run.parse().unwrap())]);
+    step();
+}
+
+#[tokio::test]
+async fn what_was_written_is_read_anew_and_all_else_stays() {
+    let cache = cache(1 << 20);
+    for run in ["a", "b"] {
+        get(&cache, run, Freshness::Cached, "old").await;
+    }
+    touch_run(&cache, "a");
+    let (value, status) = get(&cache, "a", Freshness::Cached, "new").await;
+    assert!(is(&value, "new") && status == CacheStatus::Miss);
+    let (value, status) = get(&cache, "a", Freshness::Cached, "newer").await;
+    assert!(is(&value, "new") && status == CacheStatus::Hit);
+    let (value, status) = get(&cache, "b", Freshness::Cached, "new").await;
+    assert!(is(&value, "old") && status == CacheStatus::Hit);
+}
+
+#[tokio::test]
+async fn a_load_that_began_before_a_write_is_neither_joined_nor_kept_as_new() {
+    let (cache, go) = (cache(1 << 20), Arc::new(Notify::new()));
+    let (of_load, wait) = (cache.clone(), Arc::clone(&go));
+    let before = tokio::spawn(async move {
+        let load = async move {
+            wait.notified().await;
+            Ok(fresh("before"))
+        };
+        of_load
+            .get_or_load(key("a"), Freshness::Cached, load)
+            .await
+            .unwrap()
+            .value
+    });
+    tokio::task::yield_now().await;
+    touch_run(&cache, "a");
+    let (value, status) = get(&cache, "a", Freshness::Cached, "after").await;
+    assert!(is(&value, "after") && status == CacheStatus::Miss);
+    go.notify_one();
+    assert!(
+        is(&before.await.unwrap(), "before"),
+        "who asked before gets what was then"
+    );
+    let (value, _) = get(&cache, "a", Freshness::Cached, "later").await;
+    assert!(is(&value, "after"));
+}
+
+#[test]
+fn a_search_is_old_after_the_writes_that_change_what_it_finds() {
+    let cache = cache(1 << 20);
+    let is_current = |filter: Option<&str>, thing: Thing| {
+        let search = mlflow_client::SearchTraces {
+            experiment_ids: Vec::new(),
+            filter: filter.map(str::to_owned),
+            max_results: 1,
+            order_by: Vec::new(),
+            page_token: None,
+        };
+        let key = Keys::of(Scope::new("test")).search(search);
+        step();
+        let entry = Entry {
+            value: Kept::Page(Arc::new(SearchPage::of(&["tr-1", "tr-2"]))),
+            weight: 0,
+            asked_at: Instant::now(),
+            fresh_for: MINUTE,
+            kept_for: MINUTE,
+        };
+        step();
+        cache.touches.touch(&[thing]);
+        cache.touches.leave_current(&key.raw, &entry)
+    };
+    let trace = |id: &str| Thing::Trace(id.parse().unwrap());
+    assert!(!is_current(None, trace("tr-2")) && is_current(None, trace("tr-3")));
+    assert!(is_current(None, Thing::AnyAssessment) && is_current(None, Thing::AnyLink));
+    assert!(!is_current(Some("Feedback.tone = 'good'"), Thing::AnyAssessment));
+    assert!(!is_current(Some("attributes.run_id = 'r'"), Thing::AnyLink));
+    assert!(!is_current(
+        Some("metadata.`mlflow.sourceRun` = 'r'"),
+        Thing::AnyLink
+    ));
+    assert!(is_current(Some("attributes.run_id = 'r'"), Thing::AnyAssessment));
+    assert!(is_current(Some("status = 'OK'"), Thing::AnyRun));
 }

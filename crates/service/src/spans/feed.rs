@@ -40,7 +40,7 @@ impl Default for FeedLimits {
             shared_bytes: 8 << 20,
             window_bytes: 1 << 20,
             span_bytes: 64 << 20,
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
         }
     }
 }

@@ -9,7 +9,7 @@ const LIMITS: FeedLimits = FeedLimits {
     shared_bytes: 1000,
     window_bytes: 200,
     span_bytes: 10_000,
-    patience: Duration::from_secs(60),
+    patience: Duration::from_mins(1),
 };
 
 fn span(index: usize) -> String {

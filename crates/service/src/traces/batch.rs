@@ -11,6 +11,7 @@ use super::document::{PartError, SpanInclusion};
 use super::info::{InfoEntry, InfoList};
 use super::list::{ListEntry, ListKind};
 use crate::Services;
+use crate::access::{TRACE_DENIED, Visibility};
 use crate::answer::{Answer, Origin};
 use crate::cache::{Fresh, Freshness, Served};
 use crate::error::{ErrorCode, ServiceError};
@@ -28,15 +29,22 @@ pub struct TraceBatch {
     pub spans: SpanInclusion,
 }
 
-type LoadedInfo = Result<Served<Arc<InfoEntry>>, ServiceError>;
+pub(crate) type LoadedInfo = Result<Served<Arc<InfoEntry>>, ServiceError>;
 
 impl Services {
     /// `{"traces": [Trace or null], "errors": {trace_id: {"code", "message"}}}`, traces in request order.
     ///
     /// # Errors
-    /// None for a trace that fails: it is `null` and its reason is among the errors.
-    pub async fn get_traces(&self, batch: TraceBatch, freshness: Freshness) -> Result<Answer, ServiceError> {
-        let infos = self.many_infos(&batch.trace_ids, freshness).await;
+    /// None for a trace that fails, or that the user does not reach: it is `null` and its reason is among the errors.
+    pub async fn get_traces(
+        &self,
+        batch: TraceBatch,
+        visibility: &Visibility,
+        freshness: Freshness,
+    ) -> Result<Answer, ServiceError> {
+        let is_visible = |id: &&TraceId| visibility.has_trace(id);
+        let visible: Vec<_> = batch.trace_ids.iter().filter(is_visible).cloned().collect();
+        let infos = self.many_infos(&visible, freshness).await;
         let of_info = |info: &LoadedInfo| info.as_ref().map_or(Origin::ASKED, Origin::from);
         let origin = infos
             .values()
@@ -45,7 +53,7 @@ impl Services {
             match infos.get(&id) {
                 Some(Ok(info)) => Ok(Arc::clone(&info.value)),
                 Some(Err(error)) => Err((id, PartError::from(error))),
-                None => Err((id, PartError::from(&ServiceError::Interrupted))),
+                None => Err((id, PartError::from(&ServiceError::AccessDenied(TRACE_DENIED)))),
             }
         };
         let entries = batch.trace_ids.into_iter().map(entry).collect();
@@ -53,7 +61,11 @@ impl Services {
     }
 
     /// The infos of all these traces: from the cache, the rest in as few calls as the server allows.
-    async fn many_infos(&self, ids: &[TraceId], freshness: Freshness) -> HashMap<TraceId, LoadedInfo> {
+    pub(crate) async fn many_infos(
+        &self,
+        ids: &[TraceId],
+        freshness: Freshness,
+    ) -> HashMap<TraceId, LoadedInfo> {
         let mut infos: HashMap<TraceId, LoadedInfo> = HashMap::with_capacity(ids.len());
         let mut wanted = Vec::new();
         for id in ids {

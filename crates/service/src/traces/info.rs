@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use domain::{TraceId, TraceInfo, TraceState};
+use serde::Deserialize;
 
 use crate::Services;
 use crate::answer::Fingerprint;
@@ -81,6 +82,20 @@ impl InfoEntry {
 
     pub(crate) fn json(&self) -> Bytes {
         self.json.clone()
+    }
+
+    /// The trace's request and response in short, as far as they are known without its spans.
+    pub(crate) fn previews(&self) -> (Option<String>, Option<String>) {
+        #[derive(Deserialize)]
+        struct Previews {
+            request_preview: Option<String>,
+            response_preview: Option<String>,
+        }
+        // Read from our own text: keeping them apart would cost every entry twice their room.
+        let previews: Option<Previews> = serde_json::from_slice(&self.json).ok();
+        previews.map_or((None, None), |previews| {
+            (previews.request_preview, previews.response_preview)
+        })
     }
 
     /// The info with previews from the trace's spans where it has none of its own.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use domain::{ExperimentId, RunId};
+use domain::{BrokenRule, ExperimentId, RunId, TraceId};
 use mlflow_client::SearchTraces;
 
 use super::document::SpanInclusion;
 use super::info::InfoEntry;
 use super::list::{ListKind, without_spans};
 use crate::Services;
+use crate::access::Visibility;
 use crate::answer::{Answer, Fingerprint, Origin};
 use crate::cache::{Fresh, Freshness, Served};
 use crate::error::ServiceError;
@@ -33,6 +34,10 @@ pub struct TraceSearch {
     /// How much of each trace's spans.
     pub spans: SpanInclusion,
 }
+
+/// Why a reviewer may not search everywhere.
+const SEARCH_DENIED: &str =
+    "reviewers may search only by the run (run_id) of a labeling session assigned to them";
 
 /// A page of traces: ready without spans, and its infos to be shown with them.
 #[derive(Debug)]
@@ -58,6 +63,17 @@ impl SearchPage {
         })
     }
 
+    /// A page of traces with these ids.
+    #[cfg(test)]
+    pub(crate) fn of(ids: &[&str]) -> Self {
+        let info = |id: &&str| Arc::new(InfoEntry::render(super::test_info(id)).unwrap());
+        Self::new(ids.iter().map(info).collect(), None).unwrap()
+    }
+
+    pub(crate) fn trace_ids(&self) -> impl Iterator<Item = &TraceId> {
+        self.infos.iter().map(|info| info.trace_id())
+    }
+
     /// The infos count although the cache holds most of them once more: an evicted one lives on here.
     pub(crate) fn weight(&self) -> usize {
         let infos: usize = self
@@ -74,18 +90,29 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] when no experiment is named or configured; [`ServiceError::RunNotFound`];
+    /// [`ServiceError::AccessDenied`] when a reviewer searches anything but a run they reach;
     /// [`ServiceError::Upstream`] with MLflow's words when it cannot read filter, order or page token. Spans that cannot
     /// be loaded fail only their trace.
     pub async fn search_traces(
         &self,
         search: TraceSearch,
+        visibility: &Visibility,
         freshness: Freshness,
     ) -> Result<Answer, ServiceError> {
+        if !visibility.is_everything() {
+            let run = search
+                .run_id
+                .as_ref()
+                .ok_or(ServiceError::AccessDenied(SEARCH_DENIED))?;
+            visibility.check_run(run)?;
+        }
         let inclusion = search.spans;
         let search = self.resolved(search, freshness).await?;
         let page = self.search_page(search, freshness).await?;
         let origin = Origin::from(&page);
-        if inclusion == SpanInclusion::None {
+        let is_visible = |info: &&Arc<InfoEntry>| visibility.has_trace(info.trace_id());
+        let visible: Vec<_> = page.value.infos.iter().filter(is_visible).collect();
+        if inclusion == SpanInclusion::None && visible.len() == page.value.infos.len() {
             return Ok(Answer::whole(
                 vec![page.value.document.clone()],
                 page.value.fingerprint,
@@ -95,8 +122,19 @@ impl Services {
         let kind = ListKind::Page {
             next_page_token: page.value.next_page_token.clone(),
         };
-        let entries = page.value.infos.iter().map(|info| Ok(Arc::clone(info))).collect();
+        let entries = visible.into_iter().map(|info| Ok(Arc::clone(info))).collect();
         self.trace_list(entries, kind, inclusion, freshness, origin)
+    }
+
+    /// The infos of the traces that are found.
+    pub(crate) async fn search_infos(
+        &self,
+        search: TraceSearch,
+    ) -> Result<impl Iterator<Item = Arc<InfoEntry>>, ServiceError> {
+        let search = self.resolved(search, Freshness::Cached).await?;
+        let page = self.search_page(search, Freshness::Cached).await?;
+        let infos = page.value.infos.clone();
+        Ok(infos.into_iter())
     }
 
     /// Fills in what the user left out.
@@ -119,12 +157,8 @@ impl Services {
                 (Some(run_id), _) => self.experiment_of_run(run_id, freshness).await?,
                 (None, Some(configured)) => configured.clone(),
                 (None, None) => {
-                    let rule =
-                        "required, because no experiment is configured (MLFLOW_EXPERIMENT_ID)".to_owned();
-                    return Err(ServiceError::Invalid {
-                        field: "experiment_ids",
-                        rule,
-                    });
+                    let rule = "is required, because no experiment is configured (MLFLOW_EXPERIMENT_ID)";
+                    return Err(BrokenRule::new("experiment_ids", rule).into());
                 }
             };
             experiment_ids.push(experiment_id);

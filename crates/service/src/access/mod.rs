@@ -1,8 +1,15 @@
 //! Who asks, and what they may see.
 //!
-//! The one place where roles are given and rights are checked.
+//! The one place where roles are given and rights are checked: [`Identity`] says who it is, [`Visibility`] what they
+//! reach.
 
-use std::collections::HashSet;
+mod visibility;
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+pub use visibility::Visibility;
+pub(crate) use visibility::{Reach, TRACE_DENIED};
 
 use crate::Services;
 use crate::error::ServiceError;
@@ -100,18 +107,11 @@ impl Identity {
         self.role == Role::Developer
     }
 
-    /// Says whether this user may read any trace or run.
-    ///
-    /// # Errors
-    /// [`ServiceError::AccessDenied`] for an sme: they reach only the traces of labeling sessions assigned to them,
-    /// and a trace read by its id alone belongs to none.
-    pub fn check_may_read_traces(&self) -> Result<(), ServiceError> {
-        if self.is_developer() {
-            return Ok(());
-        }
-        Err(ServiceError::AccessDenied(
-            "only developers may read traces outside of a labeling session assigned to them",
-        ))
+    /// The names that this user goes by, in the form in which two names of one user are equal.
+    pub(crate) fn keys(&self) -> Arc<[String]> {
+        let names = self.emails.iter().chain([&self.user_name]);
+        let keys: BTreeSet<_> = names.map(|name| domain::user_key(name)).collect();
+        keys.into_iter().filter(|key| !key.is_empty()).collect()
     }
 }
 
@@ -176,6 +176,19 @@ mod tests {
         assert_eq!(roles.of("ann", &["ANN@example.com".into()]), Role::Developer);
         assert_eq!(roles.of("bob@example.com", &[]), Role::Sme);
         assert_eq!(roles.of("", &[]), Role::Sme);
+    }
+
+    #[test]
+    fn a_user_goes_by_name_and_addresses_each_once() {
+        let identity = Identity {
+            user_name: "Ann@Example.com".into(),
+            display_name: "Ann".into(),
+            is_active: true,
+            emails: vec!["ann@example.com".into(), " a.b@example.com".into(), String::new()],
+            has_token: false,
+            role: Role::Sme,
+        };
+        assert_eq!(&*identity.keys(), ["a.b@example.com", "ann@example.com"]);
     }
 
     #[test]

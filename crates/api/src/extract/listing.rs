@@ -1,0 +1,83 @@
+//! Lists: which entries, and which page of them.
+
+use serde::Deserialize;
+use service::PageRequest;
+use utoipa::IntoParams;
+
+use super::Bounded;
+use crate::problem::Problem;
+
+/// Entries on one page unless the request says how many.
+const DEFAULT_PAGE_SIZE: u32 = 500;
+
+/// Which entries of a list, and which page of them.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Listing {
+    /// A condition `member=value`; several are separated by commas and hold together.
+    #[param(example = "state=PENDING")]
+    filter: Option<String>,
+    /// Entries on one page, 1 to 1000; 500 unless given.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, example = 500)]
+    page_size: Option<Bounded<1, 1000>>,
+    /// `next_page_token` of the page before.
+    #[param(example = "3136392e306631653264")]
+    page_token: Option<String>,
+}
+
+impl Listing {
+    /// Which page.
+    pub fn page(&self) -> PageRequest<'_> {
+        PageRequest {
+            size: self.page_size.map_or(DEFAULT_PAGE_SIZE, |Bounded(size)| size),
+            token: self.page_token.as_deref().filter(|token| !token.is_empty()),
+        }
+    }
+
+    /// The conditions, in order. Values may stand in quotes.
+    ///
+    /// # Errors
+    /// 422 when one is about a member that cannot be filtered by, or is no condition.
+    pub fn conditions(&self, members: &[&'static str]) -> Result<Vec<(&'static str, String)>, Problem> {
+        let text = self.filter.as_deref().unwrap_or_default();
+        let conditions = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+        conditions
+            .map(|condition| {
+                let (member, value) = condition.split_once('=')?;
+                let member = members.iter().find(|known| **known == member.trim())?;
+                let value = value.trim().trim_matches(['\'', '"']);
+                (!value.is_empty()).then(|| (*member, value.to_owned()))
+            })
+            .collect::<Option<_>>()
+            .ok_or_else(|| {
+                let rule = format!(
+                    "must be conditions member=value separated by commas, by {}",
+                    members.join(", ")
+                );
+                Problem::invalid_field("filter", rule)
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conditions(filter: &str) -> Option<Vec<(&'static str, String)>> {
+        let listing = Listing {
+            filter: Some(filter.to_owned()),
+            ..Listing::default()
+        };
+        listing.conditions(&["state", "name"]).ok()
+    }
+
+    #[test]
+    fn conditions_are_read() {
+        let expected = vec![("state", "PENDING".to_owned()), ("name", "a = b".to_owned())];
+        assert_eq!(conditions(" state = PENDING, name='a = b',").unwrap(), expected);
+        assert_eq!(conditions("").unwrap(), []);
+        for wrong in ["state", "state=", "other=1", "name=''"] {
+            assert_eq!(conditions(wrong), None, "{wrong}");
+        }
+    }
+}

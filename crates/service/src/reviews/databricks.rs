@@ -1,0 +1,361 @@
+//! Reviews in a Databricks workspace, which keeps them itself (managed evals).
+//!
+//! The workspace sees one user, the owner of our credentials, and offers no conditional writes: a change by another
+//! within the milliseconds between our read and our write is not seen. It filters no lists, so we do.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use async_trait::async_trait;
+use domain::{
+    ExperimentId, Item, ItemId, LabelingSession, LabelingSessionId, ReviewApp, ReviewAppChange, ReviewAppId,
+    SessionChange, TraceId,
+};
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use mlflow_client::{ClientError, MlflowClient};
+use store::{Assignment, Changed, ItemFilter, Page, PageRequest, SessionFilter};
+use tokio::sync::Mutex;
+
+use super::ReviewBackend;
+use crate::error::ServiceError;
+
+/// The largest page that the workspace gives.
+const MAX_PAGE: u32 = 1000;
+
+/// Sessions whose items are read at once.
+const PARALLEL_SESSIONS: usize = 8;
+
+/// Reviews in a Databricks workspace.
+#[derive(Debug)]
+pub struct DatabricksReviews {
+    client: MlflowClient,
+    /// The workspace makes an item twice when it is asked twice: those who add to one session take turns. A few locks
+    /// for all sessions, by hash.
+    adding: [Mutex<()>; 32],
+}
+
+impl DatabricksReviews {
+    /// Reviews in the workspace of this client.
+    pub fn new(client: MlflowClient) -> Self {
+        Self {
+            client,
+            adding: std::array::from_fn(|_| Mutex::new(())),
+        }
+    }
+
+    async fn all_sessions(&self, app: &ReviewAppId) -> Result<Vec<LabelingSession>, ServiceError> {
+        let filter = SessionFilter::default();
+        let mut all = Vec::new();
+        let mut token: Option<String> = None;
+        loop {
+            let request = PageRequest {
+                size: MAX_PAGE,
+                token: token.as_deref(),
+            };
+            let page = self.list_sessions(app, &filter, request).await?;
+            all.extend(page.entries);
+            token = page.next_page_token;
+            if token.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn all_traces(
+        &self,
+        app: &ReviewAppId,
+        session: &LabelingSessionId,
+    ) -> Result<Vec<TraceId>, ServiceError> {
+        let mut all = Vec::new();
+        let mut token: Option<String> = None;
+        loop {
+            let request = PageRequest {
+                size: MAX_PAGE,
+                token: token.as_deref(),
+            };
+            let page = self
+                .list_items(app, session, ItemFilter::default(), request)
+                .await?;
+            all.extend(page.entries.into_iter().filter_map(|item| item.source.trace_id));
+            token = page.next_page_token;
+            if token.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    fn adding_to(&self, session: &LabelingSessionId) -> &Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        session.hash(&mut hasher);
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
+        let nth = hasher.finish() as usize % self.adding.len();
+        &self.adding[nth]
+    }
+}
+
+/// What is not there is `None`.
+fn found<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ServiceError> {
+    match answer {
+        Ok(thing) => Ok(Some(thing)),
+        Err(ClientError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn changed<T>(answer: Result<T, ClientError>) -> Result<Changed<T>, ServiceError> {
+    match answer {
+        Err(ClientError::Rejected { status: 409, .. }) => Ok(Changed::Conflict),
+        answer => Ok(found(answer)?.map_or(Changed::Missing, Changed::Done)),
+    }
+}
+
+/// Pages with those entries that are wanted. A page of none is passed over while more follow.
+async fn filtered<'a, T>(
+    page: PageRequest<'_>,
+    get: impl Fn(Option<String>) -> BoxFuture<'a, Result<mlflow_client::Page<T>, ClientError>>,
+    is_wanted: impl Fn(&T) -> bool,
+) -> Result<Page<T>, ServiceError> {
+    let mut token = page.token.map(str::to_owned);
+    loop {
+        let mut got = get(token.clone()).await?;
+        got.entries.retain(&is_wanted);
+        // A token that stays the same would go on for ever.
+        let is_stuck = got.next_page_token.is_some() && got.next_page_token == token;
+        token = got.next_page_token.filter(|_| !is_stuck);
+        if !got.entries.is_empty() || token.is_none() {
+            return Ok(Page {
+                entries: got.entries,
+                next_page_token: token,
+            });
+        }
+    }
+}
+
+#[async_trait]
+impl ReviewBackend for DatabricksReviews {
+    async fn find_app(&self, experiment: &ExperimentId) -> Result<Option<ReviewApp>, ServiceError> {
+        let apps = self.client.list_review_apps(experiment).await?;
+        Ok(apps.into_iter().find(|app| app.experiment_id == *experiment))
+    }
+
+    async fn get_app(&self, app: &ReviewAppId) -> Result<Option<ReviewApp>, ServiceError> {
+        found(self.client.get_review_app(app).await)
+    }
+
+    async fn create_app(
+        &self,
+        experiment: &ExperimentId,
+        members: &ReviewAppChange,
+        _: &str,
+    ) -> Result<Changed<ReviewApp>, ServiceError> {
+        changed(self.client.create_review_app(experiment, members).await)
+    }
+
+    async fn update_app(
+        &self,
+        app: &ReviewApp,
+        fields: &[&'static str],
+        _: &str,
+    ) -> Result<Changed<ReviewApp>, ServiceError> {
+        let is_changed = |field: &str| fields.contains(&field);
+        let change = ReviewAppChange {
+            agents: is_changed("agents").then(|| app.agents.clone()),
+            labeling_schemas: is_changed("labeling_schemas").then(|| app.labeling_schemas.clone()),
+        };
+        changed(self.client.update_review_app(&app.review_app_id, &change).await)
+    }
+
+    async fn list_sessions(
+        &self,
+        app: &ReviewAppId,
+        filter: &SessionFilter,
+        page: PageRequest<'_>,
+    ) -> Result<Page<LabelingSession>, ServiceError> {
+        let get = |token: Option<String>| {
+            async move {
+                self.client
+                    .list_labeling_sessions(app, page.size, token.as_deref())
+                    .await
+            }
+            .boxed()
+        };
+        filtered(page, get, |session| is_wanted(session, filter)).await
+    }
+
+    async fn get_session(
+        &self,
+        app: &ReviewAppId,
+        session: &LabelingSessionId,
+    ) -> Result<Option<LabelingSession>, ServiceError> {
+        found(self.client.get_labeling_session(app, session).await)
+    }
+
+    async fn create_session(
+        &self,
+        app: &ReviewApp,
+        members: &SessionChange,
+        _: &str,
+    ) -> Result<LabelingSession, ServiceError> {
+        let made = self
+            .client
+            .create_labeling_session(&app.review_app_id, members)
+            .await;
+        found(made)?.ok_or_else(|| ServiceError::ReviewAppNotFound(app.review_app_id.clone()))
+    }
+
+    async fn update_session(
+        &self,
+        app: &ReviewAppId,
+        session: &LabelingSession,
+        fields: &[&'static str],
+        _: &str,
+    ) -> Result<Changed<LabelingSession>, ServiceError> {
+        let is_changed = |field: &str| fields.contains(&field);
+        let change = SessionChange {
+            name: is_changed("name").then(|| session.name.clone()),
+            assigned_users: is_changed("assigned_users").then(|| session.assigned_users.clone()),
+            labeling_schemas: is_changed("labeling_schemas").then(|| session.labeling_schemas.clone()),
+            agent: is_changed("agent").then(|| session.agent.clone()),
+            dataset: is_changed("dataset").then(|| session.dataset.clone()),
+            additional_configs: is_changed("additional_configs").then(|| session.additional_configs.clone()),
+        };
+        let id = &session.labeling_session_id;
+        changed(self.client.update_labeling_session(app, id, &change).await)
+    }
+
+    async fn delete_session(
+        &self,
+        app: &ReviewAppId,
+        session: &LabelingSession,
+    ) -> Result<bool, ServiceError> {
+        let id = &session.labeling_session_id;
+        Ok(found(self.client.delete_labeling_session(app, id).await)?.is_some())
+    }
+
+    async fn list_items(
+        &self,
+        app: &ReviewAppId,
+        session: &LabelingSessionId,
+        filter: ItemFilter,
+        page: PageRequest<'_>,
+    ) -> Result<Page<Item>, ServiceError> {
+        let get = |token: Option<String>| {
+            async move {
+                self.client
+                    .list_items(app, session, page.size, token.as_deref())
+                    .await
+            }
+            .boxed()
+        };
+        filtered(page, get, |item| {
+            filter.state.is_none_or(|state| item.state == state)
+        })
+        .await
+    }
+
+    async fn get_item(
+        &self,
+        app: &ReviewAppId,
+        session: &LabelingSessionId,
+        item: &ItemId,
+    ) -> Result<Option<Item>, ServiceError> {
+        found(self.client.get_item(app, session, item).await)
+    }
+
+    async fn add_items(
+        &self,
+        app: &ReviewAppId,
+        session: &LabelingSessionId,
+        traces: &[TraceId],
+        _: &str,
+    ) -> Result<u64, ServiceError> {
+        let _turn = self.adding_to(session).lock().await;
+        let there: HashSet<_> = self.all_traces(app, session).await?.into_iter().collect();
+        let new: Vec<_> = traces.iter().filter(|id| !there.contains(id)).cloned().collect();
+        if !new.is_empty() {
+            self.client.create_items(app, session, &new).await?;
+        }
+        Ok(new.len() as u64)
+    }
+
+    async fn update_item(
+        &self,
+        app: &ReviewAppId,
+        session: &LabelingSessionId,
+        item: &Item,
+        fields: &[&'static str],
+        _: &str,
+    ) -> Result<Changed<Item>, ServiceError> {
+        changed(self.client.update_item(app, session, item, fields).await)
+    }
+
+    async fn delete_item(
+        &self,
+        app: &ReviewAppId,
+        session: &LabelingSessionId,
+        item: &ItemId,
+    ) -> Result<bool, ServiceError> {
+        Ok(found(self.client.delete_item(app, session, item).await)?.is_some())
+    }
+
+    async fn assignments(
+        &self,
+        app: &ReviewAppId,
+        names: &[String],
+    ) -> Result<Vec<Assignment>, ServiceError> {
+        let mut sessions = self.all_sessions(app).await?;
+        sessions.retain(|session| session.is_assigned_to(names.iter().map(String::as_str)));
+        let of_session = |session: LabelingSession| async move {
+            let id = session.labeling_session_id;
+            // A session without a run has no traces that could be found by it.
+            let Some(run) = session.mlflow_run_id else {
+                return Ok(Vec::new());
+            };
+            let assignment = |trace_id| Assignment {
+                labeling_session_id: id.clone(),
+                mlflow_run_id: run.clone(),
+                trace_id,
+            };
+            let traces = self.all_traces(app, &id).await?;
+            let with_traces = traces.into_iter().map(Some).map(assignment);
+            Ok::<_, ServiceError>(with_traces.chain([assignment(None)]).collect())
+        };
+        let each = sessions.into_iter().map(of_session).collect::<Vec<_>>();
+        let all: Vec<Vec<Assignment>> = stream::iter(each)
+            .buffer_unordered(PARALLEL_SESSIONS)
+            .try_collect()
+            .await?;
+        Ok(all.into_iter().flatten().collect())
+    }
+
+    fn checks_traces(&self) -> bool {
+        true
+    }
+}
+
+fn is_wanted(session: &LabelingSession, filter: &SessionFilter) -> bool {
+    let SessionFilter {
+        assigned_to,
+        name,
+        created_by,
+        mlflow_run_id,
+    } = filter;
+    assigned_to
+        .as_ref()
+        .is_none_or(|names| session.is_assigned_to(names.iter().map(String::as_str)))
+        && name.as_ref().is_none_or(|name| session.name == *name)
+        && created_by.is_none_or_eq(session.created_by.as_ref())
+        && mlflow_run_id.is_none_or_eq(session.mlflow_run_id.as_ref())
+}
+
+/// A condition that holds when it is not set, or met.
+trait Condition<T> {
+    fn is_none_or_eq(&self, value: Option<&T>) -> bool;
+}
+
+impl<T: PartialEq> Condition<T> for Option<T> {
+    fn is_none_or_eq(&self, value: Option<&T>) -> bool {
+        self.is_none() || self.as_ref() == value
+    }
+}

@@ -1,0 +1,188 @@
+//! Labeling sessions of the configured experiment's review app.
+
+use async_trait::async_trait;
+use domain::{
+    BrokenRule, LabelingSession, LabelingSessionId, ReviewApp, ReviewAppId, SessionChange, Timestamp,
+};
+use store::{Changed, Page, PageRequest, SessionFilter};
+
+use super::change::{Target, changed};
+use crate::Services;
+use crate::access::Identity;
+use crate::cache::Thing;
+use crate::error::ServiceError;
+
+/// A session that is to be changed.
+struct SessionTarget {
+    services: Services,
+    app: ReviewAppId,
+    id: LabelingSessionId,
+    fields: Vec<&'static str>,
+    by: String,
+}
+
+#[async_trait]
+impl Target for SessionTarget {
+    type Thing = LabelingSession;
+
+    fn missing(&self) -> ServiceError {
+        ServiceError::SessionNotFound(self.id.clone())
+    }
+
+    async fn read(&self) -> Result<Option<LabelingSession>, ServiceError> {
+        self.services.reviews.get_session(&self.app, &self.id).await
+    }
+
+    async fn write(&self, session: &LabelingSession) -> Result<Changed<LabelingSession>, ServiceError> {
+        let reviews = &self.services.reviews;
+        reviews
+            .update_session(&self.app, session, &self.fields, &self.by)
+            .await
+    }
+}
+
+impl Services {
+    /// The sessions that a user reaches: a developer all, a reviewer those assigned to them.
+    ///
+    /// # Errors
+    /// When they cannot be read; [`ServiceError::Invalid`] for a page token that is none.
+    pub async fn list_labeling_sessions(
+        &self,
+        mut filter: SessionFilter,
+        page: PageRequest<'_>,
+        asking: &Identity,
+    ) -> Result<Page<LabelingSession>, ServiceError> {
+        let Some(app) = self.review_app_id().await? else {
+            return Ok(Page {
+                entries: Vec::new(),
+                next_page_token: None,
+            });
+        };
+        if asking.is_developer() {
+            return self.reviews.list_sessions(&app, &filter, page).await;
+        }
+        let own = asking.keys().to_vec();
+        let asked_for = filter.assigned_to.take();
+        // A reviewer who looks for what is assigned to others finds what is assigned to both.
+        let is_asked_for = |session: &LabelingSession| {
+            asked_for
+                .as_ref()
+                .is_none_or(|names| session.is_assigned_to(names.iter().map(String::as_str)))
+        };
+        filter.assigned_to = Some(own);
+        let mut found = self.reviews.list_sessions(&app, &filter, page).await?;
+        found.entries.retain(is_asked_for);
+        Ok(found)
+    }
+
+    /// A session.
+    ///
+    /// # Errors
+    /// [`ServiceError::SessionNotFound`].
+    pub async fn get_labeling_session(
+        &self,
+        id: &LabelingSessionId,
+    ) -> Result<LabelingSession, ServiceError> {
+        self.session_of_app(id).await.map(|(_, session)| session)
+    }
+
+    /// Makes a session and its MLflow run; makes the review app if there is none.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] when it names a label schema that there is not.
+    pub async fn create_labeling_session(
+        &self,
+        members: SessionChange,
+        by: String,
+    ) -> Result<LabelingSession, ServiceError> {
+        let members = members.checked()?;
+        if members.name.is_none() {
+            return Err(BrokenRule::new("name", "is required").into());
+        }
+        let app = self.own_app(&by).await?;
+        check_schemas(&members, &app)?;
+        let services = self.clone();
+        self.write(vec![Thing::AnyRun, Thing::Assignments], async move {
+            services.reviews.create_session(&app, &members, &by).await
+        })
+        .await
+    }
+
+    /// Changes a session; `seen` is its `last_update_time` as the user knows it.
+    ///
+    /// # Errors
+    /// [`ServiceError::SessionNotFound`], [`ServiceError::Conflict`]; [`ServiceError::Invalid`] when it names a label
+    /// schema that there is not.
+    pub async fn update_labeling_session(
+        &self,
+        id: LabelingSessionId,
+        change: SessionChange,
+        seen: Option<Timestamp>,
+        by: String,
+    ) -> Result<LabelingSession, ServiceError> {
+        let change = change.checked()?;
+        let app = self.app_of_session(&id).await?;
+        if change.labeling_schemas.is_some() {
+            check_schemas(&change, &self.get_review_app(&app).await?)?;
+        }
+        let target = SessionTarget {
+            services: self.clone(),
+            app,
+            id,
+            fields: change.fields(),
+            by,
+        };
+        let apply = move |session: &mut LabelingSession| {
+            session.apply(change.clone());
+            Ok(())
+        };
+        self.write(vec![Thing::Assignments], changed(target, seen, apply))
+            .await
+    }
+
+    /// Takes a session away with its items. Labels already given stay, and so does its run.
+    ///
+    /// # Errors
+    /// [`ServiceError::SessionNotFound`].
+    pub async fn delete_labeling_session(&self, id: LabelingSessionId) -> Result<(), ServiceError> {
+        let (app, session) = self.session_of_app(&id).await?;
+        let mut things = vec![Thing::Assignments, Thing::AnyRun];
+        things.extend(session.mlflow_run_id.clone().map(Thing::Run));
+        let services = self.clone();
+        self.write(things, async move {
+            if services.reviews.delete_session(&app, &session).await? {
+                return Ok(());
+            }
+            Err(ServiceError::SessionNotFound(id))
+        })
+        .await
+    }
+
+    pub(super) async fn app_of_session(&self, id: &LabelingSessionId) -> Result<ReviewAppId, ServiceError> {
+        let app = self.review_app_id().await?;
+        app.ok_or_else(|| ServiceError::SessionNotFound(id.clone()))
+    }
+
+    pub(super) async fn session_of_app(
+        &self,
+        id: &LabelingSessionId,
+    ) -> Result<(ReviewAppId, LabelingSession), ServiceError> {
+        let app = self.app_of_session(id).await?;
+        match self.reviews.get_session(&app, id).await? {
+            Some(session) => Ok((app, session)),
+            None => Err(ServiceError::SessionNotFound(id.clone())),
+        }
+    }
+}
+
+fn check_schemas(members: &SessionChange, app: &ReviewApp) -> Result<(), ServiceError> {
+    let named = members.labeling_schemas.as_deref().unwrap_or_default();
+    match named.iter().position(|schema| app.schema(&schema.name).is_none()) {
+        Some(index) => Err(BrokenRule::new(
+            format!("labeling_schemas[{index}].name"),
+            "must be the name of a label schema that there is",
+        )
+        .into()),
+        None => Ok(()),
+    }
+}

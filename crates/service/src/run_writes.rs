@@ -1,0 +1,58 @@
+//! Runs made and changed.
+
+use domain::{RunId, RunTag};
+use mlflow_client::ClientError;
+pub use mlflow_client::{NewRun, RunStatus, RunUpdate};
+use serde_json::json;
+
+use crate::Services;
+use crate::answer::{Answer, Origin};
+use crate::cache::Thing;
+use crate::error::ServiceError;
+use crate::records::Document;
+
+impl Services {
+    /// Makes a run: `{"run": Run}`.
+    ///
+    /// # Errors
+    /// [`ServiceError::ExperimentNotFound`].
+    pub async fn create_run(&self, new: NewRun) -> Result<Answer, ServiceError> {
+        let services = self.clone();
+        self.write(vec![Thing::AnyRun], async move {
+            match services.sink.create_run(&new).await {
+                Ok(run) => Ok(Document::render(&json!({ "run": run }))?.into_answer(Origin::ASKED)),
+                Err(ClientError::NotFound { .. }) => Err(ServiceError::ExperimentNotFound(new.experiment_id)),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
+    /// Changes a run's status, end and tags.
+    ///
+    /// # Errors
+    /// [`ServiceError::RunNotFound`].
+    pub async fn update_run(
+        &self,
+        run: RunId,
+        update: RunUpdate,
+        tags: Vec<RunTag>,
+    ) -> Result<(), ServiceError> {
+        let services = self.clone();
+        self.write(vec![Thing::Run(run.clone()), Thing::AnyRun], async move {
+            let unknown = |error| match error {
+                ClientError::NotFound { .. } => ServiceError::RunNotFound(run.clone()),
+                error => error.into(),
+            };
+            // Tags alone need no update, and an update of nothing is how an unknown run is found out.
+            if tags.is_empty() || update.status.is_some() || update.end_time.is_some() {
+                services.sink.update_run(&run, &update).await.map_err(unknown)?;
+            }
+            if !tags.is_empty() {
+                services.sink.set_run_tags(&run, &tags).await.map_err(unknown)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,37 @@
+//! Writes: done to the end once begun, and seen by the next read.
+
+use crate::Services;
+use crate::cache::{Thing, Touches};
+use crate::error::ServiceError;
+use std::sync::Arc;
+
+/// Marks things as written when it is dropped: after the write, however it ended. One that seems to have failed may
+/// have been done all the same.
+struct TouchWhenDone {
+    touches: Arc<Touches>,
+    things: Vec<Thing>,
+}
+
+impl Drop for TouchWhenDone {
+    fn drop(&mut self) {
+        self.touches.touch(&self.things);
+    }
+}
+
+impl Services {
+    /// Writes these things. The work goes on when the one who asked for it leaves, so that it is never done by half.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        things: Vec<Thing>,
+        work: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let touches = self.cache.touches();
+        let done = TouchWhenDone { touches, things };
+        let task = tokio::spawn(async move {
+            let result = work.await;
+            drop(done);
+            result
+        });
+        task.await.unwrap_or(Err(ServiceError::Interrupted))
+    }
+}
