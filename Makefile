@@ -14,9 +14,9 @@ run: ## serve a real MLflow with sample traces, or the one of MLFLOW_TRACKING_UR
 	$(CARGO) build --release --locked --package trace-server
 	$(if $(MLFLOW_TRACKING_URI),,$(SERVE) --data $(SAMPLES) --) tests/run.py target/release/trace-server
 
-test: lint ## lint, then all tests against real MLflow servers, new and old
+test: lint ## lint, then all tests against real servers: MLflow, new and old, and PostgreSQL
 	$(CARGO) build --locked --package trace-server
-	$(SERVE) -- $(SERVE) --version 2.22.1 --env-prefix MLFLOW2 -- tests/run_tests.sh
+	$(SERVE) -- $(SERVE) --version 2.22.1 --env-prefix MLFLOW2 -- tests/postgres/serve.py -- tests/run_tests.sh
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check

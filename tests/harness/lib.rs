@@ -1,8 +1,9 @@
-//! What tests of the whole product stand on: real MLflow servers, the built binary, and HTTP between them.
+//! What tests of the whole product stand on: real servers, the built binary, and HTTP between them.
 //!
 //! - [`Upstream`]: an MLflow that `tests/mlflow/serve.py` started and seeded; tests find it in the environment.
-//! - [`TraceServer`]: the binary, started for one test on a free port.
-//! - [`Proxy`]: stands between the two, counts the calls, and fails or holds them as a test asks.
+//! - [`Postgres`]: the PostgreSQL that `tests/postgres/serve.py` started; a [`Database`] of its own for each test.
+//! - [`TraceServer`]: the binary, started for one test on a free port; an [`Asker`] asks it as one user.
+//! - [`Proxy`]: stands between it and MLflow, counts the calls, and fails or holds them as a test asks.
 //! - [`Workspace`]: the one stand-in, for a Databricks workspace, with a real MLflow behind it.
 
 #![expect(
@@ -12,12 +13,29 @@
     reason = "a test's way to fail"
 )]
 
+mod asker;
 mod databricks;
+mod document;
+mod faults;
+mod postgres;
 mod proxy;
 mod server;
 mod upstream;
 
-pub use databricks::{CLIENT_ID, CLIENT_SECRET, TOKEN, Workspace};
-pub use proxy::{Call, Fault, Gate, Proxy};
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+pub use asker::{Asker, answer};
+pub use databricks::{CLIENT_ID, CLIENT_SECRET, OWNER, TOKEN, Workspace};
+pub use document::Document;
+pub use faults::{Call, Fault, Gate};
+pub use postgres::{Database, Postgres};
+pub use proxy::Proxy;
 pub use server::{TraceServer, http_client};
 pub use upstream::{Seed, Upstream};
+
+/// 32 random hexadecimal digits.
+fn random_hex() -> String {
+    // Every new state has keys of its own, from the system's randomness.
+    let random = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", random(), random())
+}

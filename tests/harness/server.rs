@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder, Response};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder};
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::watch;
@@ -16,13 +17,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A client for tests: keeps connections, follows nothing, decodes nothing.
 pub fn http_client() -> Client {
+    client_builder()
+        .build()
+        .expect("a client without options can be made")
+}
+
+pub(crate) fn client_builder() -> ClientBuilder {
     // A second provider is refused, which is fine: the first is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = Client::builder()
+    Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_gzip()
-        .no_proxy();
-    builder.build().expect("a client without options can be made")
+        .no_proxy()
 }
 
 /// A running trace-server. Killed when dropped.
@@ -34,6 +40,8 @@ pub struct TraceServer {
     child: Child,
     log: JoinHandle<Vec<String>>,
     is_log_read: watch::Sender<bool>,
+    /// Holds its database unless the test gave it another.
+    _folder: TempDir,
 }
 
 impl TraceServer {
@@ -46,9 +54,11 @@ impl TraceServer {
         .await
     }
 
-    /// A server with these settings and no others from the environment.
+    /// A server with these settings and no others from the environment. Its database is its own, and ends with it,
+    /// unless the settings give `DATABASE_URL`.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
-        let mut child = command(settings)
+        let folder = temporary_folder();
+        let mut child = command(settings, &folder)
             .spawn()
             .expect("the binary is built: run the tests by `make test`");
         let stdout = child.stdout.take().expect("its output is piped");
@@ -62,12 +72,14 @@ impl TraceServer {
             child,
             log,
             is_log_read,
+            _folder: folder,
         }
     }
 
     /// What a command of the binary prints, and how it ends.
     pub async fn command(args: &[&str], settings: &[(&str, &str)]) -> (String, ExitStatus) {
-        let output = command(settings)
+        let folder = temporary_folder();
+        let output = command(settings, &folder)
             .args(args)
             .output()
             .await
@@ -76,40 +88,52 @@ impl TraceServer {
         (String::from_utf8(text).expect("it prints UTF-8"), output.status)
     }
 
+    /// A request of this path by this method.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
     /// A GET of this path.
     pub fn get(&self, path: &str) -> RequestBuilder {
-        self.http.get(format!("{}{path}", self.url))
+        self.request(Method::GET, path)
     }
 
     /// A POST of this body to this path.
     pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
-        self.http.post(format!("{}{path}", self.url)).json(body)
+        self.request(Method::POST, path).json(body)
+    }
+
+    /// A PATCH of this path with this body.
+    pub fn patch(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.request(Method::PATCH, path).json(body)
+    }
+
+    /// A DELETE of this path.
+    pub fn delete(&self, path: &str) -> RequestBuilder {
+        self.request(Method::DELETE, path)
     }
 
     /// A POST of this text, declared as this type, to this path.
     pub fn post_text(&self, path: &str, content_type: &str, body: impl Into<String>) -> RequestBuilder {
-        let request = self.http.post(format!("{}{path}", self.url));
+        let request = self.request(Method::POST, path);
         request.header("content-type", content_type).body(body.into())
     }
 
     /// A preflight of a POST to this path by a page of this origin.
     pub fn preflight(&self, path: &str, origin: &str) -> RequestBuilder {
-        let request = self
-            .http
-            .request(Method::OPTIONS, format!("{}{path}", self.url))
-            .header("origin", origin);
+        let request = self.request(Method::OPTIONS, path).header("origin", origin);
         let request = request.header("access-control-request-method", "POST");
         request.header("access-control-request-headers", "content-type")
     }
 
     /// The JSON at this path, which must be there.
     pub async fn json(&self, path: &str) -> Value {
-        whole_json(self.get(path).send().await.expect("it answers")).await
+        self.as_local_user().get_json(path).await
     }
 
     /// The JSON that this path answers to this body, which must go well.
     pub async fn post_json(&self, path: &str, body: &Value) -> Value {
-        whole_json(self.post(path, body).send().await.expect("it answers")).await
+        self.as_local_user().post_json(path, body).await
     }
 
     /// Its resident memory in bytes: now, and the most since it began.
@@ -141,6 +165,11 @@ impl TraceServer {
         assert!(killed.is_ok_and(|status| status.success()), "the signal is sent");
     }
 
+    /// Sends SIGKILL and waits until it is gone.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.expect("it ran");
+    }
+
     /// Waits until it has ended; its status and its log.
     pub async fn ended(mut self) -> (ExitStatus, Vec<String>) {
         let status = tokio::time::timeout(PATIENCE, self.child.wait())
@@ -157,18 +186,12 @@ impl TraceServer {
     }
 }
 
-async fn whole_json(response: Response) -> Value {
-    let status = response.status();
-    let body = response.bytes().await.expect("the answer is whole");
-    assert!(
-        status.is_success(),
-        "{status}: {}",
-        String::from_utf8_lossy(&body)
-    );
-    serde_json::from_slice(&body).expect("the answer is JSON")
+fn temporary_folder() -> TempDir {
+    TempDir::with_prefix("trace-server-").expect("a temporary folder can be made")
 }
 
-fn command(settings: &[(&str, &str)]) -> Command {
+fn command(settings: &[(&str, &str)], folder: &TempDir) -> Command {
+    let database = folder.path().join("trace-server.db");
     let mut command = Command::new(binary());
     command
         .env_clear()
@@ -177,6 +200,7 @@ fn command(settings: &[(&str, &str)]) -> Command {
             ("TRACE_SERVER_LOG_FORMAT", "json"),
             ("TRACE_SERVER_USER", "ann@example.com"),
         ])
+        .env("DATABASE_URL", format!("sqlite://{}", database.display()))
         .envs(settings.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -23,7 +23,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,59 +30,17 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).resolve().parent
-START_LIMIT_S = 120
-STOP_LIMIT_S = 10
+sys.path.insert(0, str(HERE.parent))
+from beside import STOP_LIMIT_S, Runner, environment_without, free_port, parse  # noqa: E402
+
 SEEDS = {"3": "seed.py", "2": "seed_v2.py"}
-
-
-class Runner:
-    """Runs one program after another until a signal ends it all.
-
-    The signals never interrupt our own code: each is noted, passed on, and looked at between two steps. So no moment
-    is left in which one could leave a server behind.
-    """
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-        self.process: subprocess.Popen[str] | None = None
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._note)
-
-    def _note(self, number: int, _frame: object) -> None:
-        self.signal = number
-        # The terminal has already sent Ctrl-C to the program.
-        if self.process and number != signal.SIGINT:
-            self.process.send_signal(number)
-
-    def check(self) -> None:
-        """Ends this script when it has been told to."""
-        if self.signal:
-            sys.exit(128 + self.signal)
-
-    def run(self, command: list[Any], **options: Any) -> tuple[int, str]:
-        """Runs a program to its end; its exit status and what it wrote to a pipe."""
-        self.check()
-        try:
-            self.process = subprocess.Popen(command, text=True, **options)
-        except OSError as error:
-            say(f"{command[0]} cannot be run: {error.strerror}")
-            sys.exit(127)
-        # A signal may have come before there was a process to pass it on to.
-        if self.signal:
-            self.process.terminate()
-        output, _ = self.process.communicate()
-        # Shells say 128 + signal for a program that a signal ended.
-        status = self.process.returncode
-        self.process = None
-        return (status if status >= 0 else 128 - status), output or ""
 
 
 def main() -> int:
     args = parse_args()
-    runner = Runner()
+    runner = Runner("mlflow")
     status, venv = runner.run([HERE / "setup.sh", args.version], stdout=subprocess.PIPE)
     if status:
         return status
@@ -105,7 +62,7 @@ def main() -> int:
             seeded = json.loads(seed_file.read_text())
             environment |= {"EXPERIMENT_ID": seeded["experiment_id"], "SEED_FILE": str(seed_file)}
             traces = len(seeded["trace_ids"])
-        say(f"MLflow {args.version} with {traces} sample traces on {uri}")
+        runner.say(f"MLflow {args.version} with {traces} sample traces on {uri}")
         named = {f"{args.env_prefix}_{name}": value for name, value in environment.items()}
         return runner.run(args.command, env=os.environ | named)[0]
 
@@ -117,17 +74,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="where the data are kept; without it they are thrown away")
     parser.add_argument("--no-seed", action="store_true", help="add no sample traces")
     parser.add_argument("--env-prefix", default="MLFLOW", help="what the variables' names begin with")
-    # Split here: argparse treats a second `--`, that of a nested call, in a way that changes with Python's version.
-    own, dashes, command = sys.argv[1:], "--", []
-    if dashes in own:
-        at = own.index(dashes)
-        own, command = own[:at], own[at + 1 :]
-    args = parser.parse_args(own)
-    if not command:
-        parser.error("a COMMAND is needed after --")
+    args = parse(parser)
     if not (HERE / f"requirements-{args.version}.txt").exists():
         parser.error(f"no requirements-{args.version}.txt")
-    args.command = command
     return args
 
 
@@ -149,37 +98,22 @@ def server(args: argparse.Namespace, python: Path, runner: Runner) -> Iterator[s
         # In a session of its own: Ctrl-C is for the command, and the whole group is stopped by its id.
         process = subprocess.Popen(command, env=env, stdout=out, stderr=out, start_new_session=True)
         try:
-            wait_until_healthy(process, uri, log, runner)
+            runner.wait_until(lambda: is_healthy(uri), process, log)
             yield uri
         finally:
             stop_group(process)
 
 
 def without_mlflow() -> dict[str, str]:
-    """The environment less what is set for other servers and their clients."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "_MLFLOW"))}
+    return environment_without("MLFLOW", "_MLFLOW")
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def wait_until_healthy(process: subprocess.Popen[bytes], uri: str, log: Path, runner: Runner) -> None:
+def is_healthy(uri: str) -> bool:
     # A proxy that the environment names knows nothing of our loopback.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        runner.check()
-        with contextlib.suppress(OSError):
-            with direct.open(f"{uri}/health", timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        time.sleep(0.1)
-    why = f"did not answer within {START_LIMIT_S} s" if process.poll() is None else f"ended with {process.returncode}"
-    tail = "".join(log.read_text(errors="replace").splitlines(keepends=True)[-30:])
-    sys.exit(f"mlflow: the server {why}; {log} ends so:\n{tail}")
+    with contextlib.suppress(OSError), direct.open(f"{uri}/health", timeout=5) as answer:
+        return answer.status == 200
+    return False
 
 
 def stop_group(process: subprocess.Popen[bytes]) -> None:
@@ -198,7 +132,7 @@ def stop_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def seed(args: argparse.Namespace, python: Path, uri: str, runner: Runner) -> None:
-    say("seeding sample traces")
+    runner.say("seeding sample traces")
     script = HERE / SEEDS[args.version.split(".")[0]]
     env = without_mlflow() | {"MLFLOW_TRACKING_URI": uri, "MLFLOW_LOGGING_LEVEL": "WARNING"}
     # The SDK, too, must not look for our loopback behind a proxy.
@@ -220,10 +154,6 @@ def discard_half_seeded(data: Path) -> None:
         shutil.rmtree(data / "artifacts", ignore_errors=True)
         for name in ("mlflow.db", "seed.json", "seeding"):
             (data / name).unlink(missing_ok=True)
-
-
-def say(text: str) -> None:
-    print(f"mlflow: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

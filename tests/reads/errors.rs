@@ -356,7 +356,7 @@ async fn a_search_without_any_experiment_is_told_to_name_one() {
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.status(), 400);
+    assert_eq!(answer.status(), 422);
     let problem: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
     assert_eq!(problem["error"]["details"]["field"], "experiment_ids");
 }

@@ -177,7 +177,7 @@ fn fix_for(error: &ClientError) -> &'static str {
             "set MLFLOW_TRACKING_TOKEN, MLFLOW_TRACKING_USERNAME and _PASSWORD, or the DATABRICKS_* variables"
         }
         ClientError::Forbidden { .. } => "give the credentials' owner CAN_READ on the experiment",
-        ClientError::RateLimited { .. } => "wait a moment and try again",
+        ClientError::RateLimited { .. } | ClientError::Contended { .. } => "wait a moment and try again",
         ClientError::Malformed { .. } | ClientError::Rejected { .. } | ClientError::RouteAbsent { .. } => {
             "MLFLOW_TRACKING_URI must be the address of an MLflow server's API, 2.14 or newer"
         }

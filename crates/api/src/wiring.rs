@@ -26,6 +26,8 @@ pub struct Server {
     pub ending: CancellationToken,
     /// Time that requests under way have to end.
     pub shutdown_timeout: Duration,
+    /// The use cases, whose last writes are waited for at the end.
+    pub services: Services,
     /// The MLflow server, for the log.
     pub upstream: TrackingServer,
     /// Where reviews are kept, for the log.
@@ -75,7 +77,7 @@ pub async fn server(config: &Config) -> Result<Server, WiringError> {
     };
     let services = services(config, client, backend)?;
     let ending = CancellationToken::new();
-    let state = AppState::new(services, settings(config, &upstream), ending.clone());
+    let state = AppState::new(services.clone(), settings(config, &upstream), ending.clone());
     let router_config = RouterConfig {
         cors_origins: config.server.cors_origins()?,
         frontend: config.server.static_dir()?.map(Frontend::new),
@@ -85,6 +87,7 @@ pub async fn server(config: &Config) -> Result<Server, WiringError> {
         router: router(state, router_config)?,
         ending,
         shutdown_timeout: config.server.shutdown_timeout,
+        services,
         upstream,
         reviews,
         is_open_to_all: config.access.is_open_to_all(),

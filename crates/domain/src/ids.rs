@@ -17,7 +17,7 @@ pub struct InvalidId {
 }
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal, $allowed:expr, $rule:literal) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal, $is_id:expr, $rule:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String")]
@@ -34,8 +34,8 @@ macro_rules! id {
             type Err = InvalidId;
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                let allowed: fn(char) -> bool = $allowed;
-                if text.is_empty() || text.len() > $max || !text.chars().all(allowed) {
+                let is_id: fn(&str) -> bool = $is_id;
+                if text.is_empty() || text.len() > $max || !is_id(text) {
                     return Err(InvalidId { kind: $kind, rule: $rule });
                 }
                 Ok(Self(text.into()))
@@ -64,8 +64,15 @@ macro_rules! id {
     };
 }
 
-fn is_word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '-' || c == '_'
+fn is_word(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// A number that fits MLflow's database, written as MLflow writes it: `03` would be another text for the same.
+fn is_number(text: &str) -> bool {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    is_plain && text.parse::<i64>().is_ok()
 }
 
 id!(
@@ -90,9 +97,9 @@ id!(
     /// An experiment. Always a number: MLflow answers 500 to a search with any other text.
     ExperimentId,
     "experiment_id",
-    20,
-    |c| c.is_ascii_digit(),
-    "1 to 20 digits (such as 1)"
+    19,
+    is_number,
+    "a number of up to 19 digits (such as 1)"
 );
 
 id!(
@@ -140,7 +147,12 @@ mod tests {
     fn accepts_the_ids_mlflow_makes() {
         assert!("tr-6513270e269e0d37f2a74de452e6b438".parse::<TraceId>().is_ok());
         assert!("0369c1902ac742509073ee058e6c6756".parse::<RunId>().is_ok());
-        assert!("864510938212345678".parse::<ExperimentId>().is_ok());
+        for id in ["0", "864510938212345678", "9223372036854775807"] {
+            assert!(id.parse::<ExperimentId>().is_ok(), "{id}");
+        }
+        for id in ["", "03", "9223372036854775808", "1e3", "-1", "+1", "١"] {
+            assert!(id.parse::<ExperimentId>().is_err(), "{id}");
+        }
     }
 
     #[test]
@@ -148,7 +160,7 @@ mod tests {
         let error = "abc".parse::<ExperimentId>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "experiment_id must be 1 to 20 digits (such as 1)"
+            "experiment_id must be a number of up to 19 digits (such as 1)"
         );
     }
 

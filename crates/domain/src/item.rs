@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ids::{ItemId, TraceId};
-use crate::rule::{BrokenRule, changed, check_text};
+use crate::rule::{BrokenRule, MAX_NAME, changed, check_storable, check_text, lenient, or_default};
 use crate::timestamp::Timestamp;
 
 const MAX_LABELS: usize = 200;
-const MAX_LABEL_NAME: usize = 250;
+/// Labels and rounds of one item together, as JSON text: a page of items is read whole.
+const MAX_JSON_BYTES: usize = 1 << 20;
 const MAX_COMMENT: usize = 20_000;
 
 /// How far the labeling of an item has come.
@@ -18,9 +19,8 @@ const MAX_COMMENT: usize = 20_000;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ItemState {
-    /// Nobody has begun. Databricks knows a state that is not specified, too.
+    /// Nobody has begun.
     #[default]
-    #[serde(alias = "STATE_UNSPECIFIED")]
     Pending,
     /// Somebody has begun.
     InProgress,
@@ -56,8 +56,12 @@ impl std::str::FromStr for ItemState {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ItemSource {
-    /// The trace; absent where the item comes from a dataset (Databricks only).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The trace; absent where the item comes from a dataset, or from a trace in Unity Catalog (Databricks only).
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient"
+    )]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, example = "tr-6513270e269e0d37f2a74de452e6b438"))]
     pub trace_id: Option<TraceId>,
     /// What else the server that keeps it knows of it, passed on unread.
@@ -118,18 +122,17 @@ pub struct Item {
     #[cfg_attr(feature = "openapi", schema(example = "ann@example.com"))]
     pub last_updated_by: Option<String>,
     /// What it is about.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub source: ItemSource,
     /// How far it has come.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(inline))]
+    #[serde(default, deserialize_with = "stored_state")]
     pub state: ItemState,
     /// Rounds of chat with an agent; kept as they are sent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>, example = json!([])))]
     pub chat_rounds: Vec<Value>,
     /// Labels that stand on the item itself, by name. Labels given by feedback and expectation stand on the trace.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     #[cfg_attr(feature = "openapi", schema(example = json!({"tone": {"value": "friendly", "comment": "throughout"}})))]
     pub labels: BTreeMap<String, Label>,
     /// Said about the item as a whole.
@@ -144,6 +147,11 @@ pub struct Item {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(example = "It arrives on Friday."))]
     pub response_preview: Option<String>,
+}
+
+/// A state that another server stored; one of its own counts as pending.
+fn stored_state<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<ItemState, D::Error> {
+    Ok(lenient(deserializer)?.unwrap_or_default())
 }
 
 /// How an item changes. What is `None` stays as it is.
@@ -178,24 +186,17 @@ impl ItemChange {
     pub fn check(&self) -> Result<(), BrokenRule> {
         for (name, label) in self.labels.iter().flatten() {
             let field = format!("labels.{}", name.escape_debug());
-            check_text(&field, name, MAX_LABEL_NAME)?;
+            check_text(&field, name, MAX_NAME)?;
             if label.as_ref().is_some_and(|label| label.value.is_null()) {
                 return Err(BrokenRule::new(format!("{field}.value"), "is required"));
             }
         }
-        if self
-            .labels
-            .as_ref()
-            .is_some_and(|labels| labels.len() > MAX_LABELS)
-        {
-            return Err(BrokenRule::new("labels", format!("must be at most {MAX_LABELS}")));
-        }
-        let comment = self.comment.iter().flatten().next();
-        if comment.is_some_and(|comment| comment.chars().count() > MAX_COMMENT) {
-            return Err(BrokenRule::new(
-                "comment",
-                format!("must be at most {MAX_COMMENT} characters long"),
-            ));
+        for comment in self.comment.iter().flatten() {
+            check_storable("comment", comment)?;
+            if comment.chars().count() > MAX_COMMENT {
+                let rule = format!("must be at most {MAX_COMMENT} characters long");
+                return Err(BrokenRule::new("comment", rule));
+            }
         }
         if self.chat_rounds.iter().flatten().any(|round| !round.is_object()) {
             return Err(BrokenRule::new("chat_rounds", "must be a list of objects"));
@@ -206,7 +207,10 @@ impl ItemChange {
 
 impl Item {
     /// Changes what the change names.
-    pub fn apply(&mut self, change: ItemChange) {
+    ///
+    /// # Errors
+    /// When more would stand on the item than can be kept.
+    pub fn apply(&mut self, change: ItemChange) -> Result<(), BrokenRule> {
         let ItemChange {
             state,
             labels,
@@ -228,6 +232,20 @@ impl Item {
         if let Some(rounds) = chat_rounds {
             self.chat_rounds = rounds;
         }
+        self.check_size()
+    }
+
+    fn check_size(&self) -> Result<(), BrokenRule> {
+        if self.labels.len() > MAX_LABELS {
+            return Err(BrokenRule::new("labels", format!("must be at most {MAX_LABELS}")));
+        }
+        // What was read as JSON can be written as JSON.
+        let json = serde_json::to_vec(&(&self.labels, &self.chat_rounds)).unwrap_or_default();
+        if json.len() > MAX_JSON_BYTES {
+            let rule = format!("must be at most {MAX_JSON_BYTES} bytes, chat_rounds included");
+            return Err(BrokenRule::new("labels", rule));
+        }
+        Ok(())
     }
 }
 
@@ -254,14 +272,40 @@ mod tests {
     #[test]
     fn labels_are_set_one_by_one() {
         let mut item = item();
-        item.apply(labels("a", Some(&json!(1))));
-        item.apply(labels("b", Some(&json!(["x", {"y": null}]))));
-        item.apply(labels("a", None));
+        item.apply(labels("a", Some(&json!(1)))).unwrap();
+        item.apply(labels("b", Some(&json!(["x", {"y": null}])))).unwrap();
+        item.apply(labels("a", None)).unwrap();
         assert_eq!(
             item.labels,
             [("b".to_owned(), label(&json!(["x", {"y": null}])))].into()
         );
         assert_eq!(item.state, ItemState::Pending);
+    }
+
+    #[test]
+    fn an_item_does_not_grow_without_bound() {
+        let mut item = item();
+        for nth in 0..MAX_LABELS {
+            item.apply(labels(&nth.to_string(), Some(&json!(nth)))).unwrap();
+        }
+        assert_eq!(
+            item.apply(labels("one more", Some(&json!(1)))).unwrap_err().field,
+            "labels"
+        );
+        let huge = json!("x".repeat(MAX_JSON_BYTES));
+        assert_eq!(
+            self::item().apply(labels("a", Some(&huge))).unwrap_err().field,
+            "labels"
+        );
+    }
+
+    #[test]
+    fn what_another_server_stored_is_read_as_far_as_we_know_it() {
+        let stored = json!({"item_id": "i", "source": {"trace_id": "trace:/c.s/0123", "x": 1}, "labels": null,
+            "state": "STATE_UNSPECIFIED", "chat_rounds": null});
+        let item: Item = serde_json::from_value(stored).unwrap();
+        assert_eq!((item.source.trace_id, item.state), (None, ItemState::Pending));
+        assert!(serde_json::from_value::<ItemState>(json!("STATE_UNSPECIFIED")).is_err());
     }
 
     #[test]
@@ -297,6 +341,11 @@ mod tests {
         assert_eq!(broken.field, "labels.");
         let broken = labels("a", Some(&Value::Null)).check().unwrap_err();
         assert_eq!(broken.field, "labels.a.value");
+        let comment = ItemChange {
+            comment: Some(Some("a\0".into())),
+            ..ItemChange::default()
+        };
+        assert_eq!(comment.check().unwrap_err().field, "comment");
         let rounds = ItemChange {
             chat_rounds: Some(vec![json!(1)]),
             ..ItemChange::default()

@@ -5,23 +5,24 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
-use crate::rule::{BrokenRule, check_text};
+use crate::rule::{BrokenRule, MAX_NAME, check_text, or_default};
 
-/// The longest name; MLflow keeps assessment names up to this many characters.
-const MAX_NAME: usize = 250;
 const MAX_TITLE: usize = 500;
 const MAX_OPTIONS: usize = 100;
 
 /// What the label becomes in MLflow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum LabelSchemaType {
-    /// A judgement of what the agent did. Databricks knows a type that is not specified, too.
-    #[serde(alias = "TYPE_UNSPECIFIED")]
+    /// A judgement of what the agent did.
     Feedback,
     /// What the agent should have done.
     Expectation,
+    /// Something else that another server stored; users cannot choose it.
+    #[default]
+    #[serde(rename = "TYPE_UNSPECIFIED", other)]
+    Unspecified,
 }
 
 /// Options to choose from.
@@ -38,7 +39,7 @@ pub struct Options {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TextInput {
     /// Characters at most; no limit unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "limit")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, example = 500))]
     pub max_length: Option<u32>,
 }
@@ -48,11 +49,11 @@ pub struct TextInput {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TextListInput {
     /// Characters of each at most; no limit unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "limit")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, example = 100))]
     pub max_length_each: Option<u32>,
     /// Texts at most; no limit unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "limit")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, example = 5))]
     pub max_count: Option<u32>,
 }
@@ -81,8 +82,7 @@ pub struct LabelSchema {
     #[cfg_attr(feature = "openapi", schema(max_length = 250, example = "correctness"))]
     pub name: String,
     /// What the label becomes in MLflow.
-    #[serde(rename = "type")]
-    #[cfg_attr(feature = "openapi", schema(inline))]
+    #[serde(rename = "type", default)]
     pub kind: LabelSchemaType,
     /// The question as it is shown.
     #[serde(default)]
@@ -96,7 +96,7 @@ pub struct LabelSchema {
     #[cfg_attr(feature = "openapi", schema(example = "Compare with the order in the shop."))]
     pub instruction: Option<String>,
     /// Whether a comment may be given beside the value.
-    #[serde(default, deserialize_with = "or_false")]
+    #[serde(default, deserialize_with = "or_default")]
     pub enable_comment: bool,
     /// One of some options.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,9 +119,15 @@ pub struct LabelSchema {
     pub further: Map<String, Value>,
 }
 
-/// Older clients send null for what they do not set.
-fn or_false<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+/// Protobuf writes whole numbers of 64 bits as text.
+fn limit<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let number = match Option::deserialize(deserializer)? {
+        None => return Ok(None),
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(value) => value.as_u64().and_then(|number| u32::try_from(number).ok()),
+    };
+    let broken = || serde::de::Error::custom("must be a whole number");
+    number.map(Some).ok_or_else(broken)
 }
 
 impl LabelSchema {
@@ -131,9 +137,16 @@ impl LabelSchema {
     /// The first rule that it breaks.
     pub fn check(&self) -> Result<(), BrokenRule> {
         check_text("name", &self.name, MAX_NAME)?;
-        // Stands in the path of its own address.
-        if self.name.contains('/') {
-            return Err(BrokenRule::new("name", "must hold no slash"));
+        // It stands in the path of its own address, where the frontend does not encode these, and browsers take dots
+        // away.
+        if self.name.contains(['/', '?', '#']) || matches!(self.name.as_str(), "." | "..") {
+            return Err(BrokenRule::new(
+                "name",
+                "must hold no '/', '?' or '#', and be more than dots",
+            ));
+        }
+        if self.kind == LabelSchemaType::Unspecified {
+            return Err(BrokenRule::new("type", "must be FEEDBACK or EXPECTATION"));
         }
         check_text("title", &self.title, MAX_TITLE)?;
         let inputs = [
@@ -145,7 +158,7 @@ impl LabelSchema {
         ];
         if inputs.into_iter().filter(|is_there| *is_there).count() != 1 {
             let rule = "must have exactly one of categorical, categorical_list, text, text_list, numeric";
-            return Err(BrokenRule::new("label_schema", rule));
+            return Err(BrokenRule::new("body", rule));
         }
         check_options("categorical.options", self.categorical.as_ref())?;
         check_options("categorical_list.options", self.categorical_list.as_ref())?;
@@ -235,13 +248,13 @@ mod tests {
     #[test]
     fn a_broken_rule_names_its_field() {
         for (input, field) in [
-            (json!({}), "label_schema"),
-            (
-                json!({"text": {}, "numeric": {}, "categorical": null}),
-                "label_schema",
-            ),
+            (json!({}), "body"),
+            (json!({"text": {}, "numeric": {}, "categorical": null}), "body"),
             (json!({"text": {}, "name": " "}), "name"),
             (json!({"text": {}, "name": "a/b"}), "name"),
+            (json!({"text": {}, "name": "tone?"}), "name"),
+            (json!({"text": {}, "name": ".."}), "name"),
+            (json!({"text": {}, "type": "OPINION"}), "type"),
             (json!({"text": {}, "name": "a\u{0}b"}), "name"),
             (json!({"text": {}, "name": "n".repeat(251)}), "name"),
             (json!({"text": {}, "title": ""}), "title"),
@@ -281,5 +294,9 @@ mod tests {
         });
         let schema: LabelSchema = serde_json::from_value(stored.clone()).unwrap();
         assert_eq!(serde_json::to_value(schema).unwrap(), stored);
+        let odd: LabelSchema =
+            serde_json::from_value(json!({"name": "n", "text": {"max_length": "500"}})).unwrap();
+        assert_eq!(odd.text.unwrap().max_length, Some(500));
+        assert_eq!(serde_json::to_value(odd.kind).unwrap(), "TYPE_UNSPECIFIED");
     }
 }

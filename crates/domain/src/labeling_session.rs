@@ -6,10 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{LabelingSessionId, RunId};
-use crate::rule::{BrokenRule, changed, check_text};
+use crate::rule::{BrokenRule, MAX_NAME, changed, check_text, lenient, or_default};
 use crate::timestamp::Timestamp;
 
-const MAX_NAME: usize = 250;
 const MAX_USERS: usize = 1000;
 const MAX_SCHEMAS: usize = 100;
 
@@ -30,7 +29,7 @@ pub struct LabelingSession {
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "9d8c7b6a5f4e3d2c1b0a9f8e7d6c5b4a"))]
     pub labeling_session_id: LabelingSessionId,
     /// The run that the session's traces are linked to.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, example = "0369c1902ac742509073ee058e6c6756"))]
     pub mlflow_run_id: Option<RunId>,
     /// When it was made (RFC 3339).
@@ -53,8 +52,8 @@ pub struct LabelingSession {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(example = "Week 47"))]
     pub name: String,
-    /// Who labels: names or e-mail addresses, in any case.
-    #[serde(default)]
+    /// Who labels: names or e-mail addresses, in any case. One who asks finds themself spelled as they are known.
+    #[serde(default, deserialize_with = "or_default")]
     #[cfg_attr(feature = "openapi", schema(example = json!(["ann@example.com"])))]
     pub assigned_users: Vec<String>,
     /// The agent that reviewers chat with; kept as it is sent.
@@ -62,7 +61,7 @@ pub struct LabelingSession {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, example = json!({"agent_name": "support"})))]
     pub agent: Option<Value>,
     /// What reviewers are asked.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub labeling_schemas: Vec<LabelSchemaRef>,
     /// The dataset that its items come from; kept as it is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,8 +106,9 @@ impl SessionChange {
     /// # Errors
     /// The first rule that it breaks.
     pub fn checked(mut self) -> Result<Self, BrokenRule> {
-        if let Some(name) = &self.name {
+        if let Some(name) = &mut self.name {
             check_text("name", name, MAX_NAME)?;
+            *name = name.trim().to_owned();
         }
         if let Some(users) = self.assigned_users.take() {
             let mut seen = HashSet::new();
@@ -169,6 +169,16 @@ impl LabelingSession {
         set(&mut self.agent, agent);
         set(&mut self.dataset, dataset);
         set(&mut self.additional_configs, additional_configs);
+    }
+
+    /// Spells this user as they are known where they are assigned: the frontend looks for exactly that.
+    pub fn spell(&mut self, user: &str) {
+        let key = user_key(user);
+        for assigned in &mut self.assigned_users {
+            if user_key(assigned) == key {
+                user.clone_into(assigned);
+            }
+        }
     }
 
     /// Whether one of these names is among the assigned users.

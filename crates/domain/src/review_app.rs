@@ -40,6 +40,9 @@ pub struct ReviewAppChange {
     pub labeling_schemas: Option<Vec<LabelSchema>>,
 }
 
+/// The most label schemas of a review app.
+const MAX_SCHEMAS: usize = 100;
+
 impl ReviewAppChange {
     /// The members that it changes, as a field mask names them.
     pub fn fields(&self) -> Vec<&'static str> {
@@ -50,17 +53,23 @@ impl ReviewAppChange {
         changed(fields)
     }
 
-    /// Holds what a user sends to the rules.
+    /// Holds what a user sends to the rules; what is as it was stored is not asked about.
     ///
     /// # Errors
     /// The first rule that it breaks.
-    pub fn check(&self) -> Result<(), BrokenRule> {
+    pub fn check(&self, stored: &[LabelSchema]) -> Result<(), BrokenRule> {
         let schemas = self.labeling_schemas.as_deref().unwrap_or_default();
+        check_count(schemas)?;
         for (index, schema) in schemas.iter().enumerate() {
-            let at = |field: &str| format!("labeling_schemas[{index}].{field}");
-            schema
-                .check()
-                .map_err(|broken| BrokenRule::new(at(&broken.field), broken.rule))?;
+            let at = |field: &str| match field {
+                "body" => format!("labeling_schemas[{index}]"),
+                field => format!("labeling_schemas[{index}].{field}"),
+            };
+            if !stored.contains(schema) {
+                schema
+                    .check()
+                    .map_err(|broken| BrokenRule::new(at(&broken.field), broken.rule))?;
+            }
             if schemas[..index].iter().any(|before| before.name == schema.name) {
                 return Err(BrokenRule::new(
                     at("name"),
@@ -77,7 +86,28 @@ impl ReviewAppChange {
     }
 }
 
+/// Refuses more label schemas than anyone could show.
+///
+/// # Errors
+/// The rule that is broken.
+fn check_count(schemas: &[LabelSchema]) -> Result<(), BrokenRule> {
+    if schemas.len() > MAX_SCHEMAS {
+        let rule = format!("must be at most {MAX_SCHEMAS}");
+        return Err(BrokenRule::new("labeling_schemas", rule));
+    }
+    Ok(())
+}
+
 impl ReviewApp {
+    /// Adds a label schema.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub fn add_schema(&mut self, schema: LabelSchema) -> Result<(), BrokenRule> {
+        self.labeling_schemas.push(schema);
+        check_count(&self.labeling_schemas)
+    }
+
     /// The label schema of this name.
     pub fn schema(&self, name: &str) -> Option<&LabelSchema> {
         self.labeling_schemas.iter().find(|schema| schema.name == name)

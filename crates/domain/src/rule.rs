@@ -1,5 +1,9 @@
 //! What a value breaks, in words that name the field.
 
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer};
+
 /// A field that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {rule}")]
@@ -20,8 +24,14 @@ impl BrokenRule {
     }
 }
 
+/// The longest name of anything, in characters; MLflow keeps the names of assessments up to this.
+pub const MAX_NAME: usize = 250;
+
 /// Refuses a text that is empty, too long (in characters), or holds what cannot be shown.
-pub(crate) fn check_text(field: &str, text: &str, max_chars: usize) -> Result<(), BrokenRule> {
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn check_text(field: &str, text: &str, max_chars: usize) -> Result<(), BrokenRule> {
     if text.trim().is_empty() {
         return Err(BrokenRule::new(field, "must not be empty"));
     }
@@ -36,6 +46,33 @@ pub(crate) fn check_text(field: &str, text: &str, max_chars: usize) -> Result<()
         return Err(BrokenRule::new(field, "must hold no control characters"));
     }
     Ok(())
+}
+
+/// Refuses the one character that no database keeps.
+pub(crate) fn check_storable(field: &str, text: &str) -> Result<(), BrokenRule> {
+    if text.contains('\0') {
+        return Err(BrokenRule::new(field, "must hold no NUL"));
+    }
+    Ok(())
+}
+
+/// Reads null as if it were not there.
+pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads a text that another server stored; one that is no such value of ours is as if it were not there.
+pub(crate) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr,
+{
+    let text: Option<String> = Option::deserialize(deserializer)?;
+    Ok(text.and_then(|text| text.parse().ok()))
 }
 
 /// The names of the members that a change sets.

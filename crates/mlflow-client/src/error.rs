@@ -69,6 +69,12 @@ pub enum ClientError {
         /// The server's words; may hold internals such as SQL, so for the log only.
         message: String,
     },
+    /// Two writes got into each other's way within the server: the same may work a moment later.
+    #[error("{operation}: another write came in between")]
+    Contended {
+        /// The call.
+        operation: &'static str,
+    },
     /// The server says it is not available now.
     #[error("{operation}: the server is unavailable ({status})")]
     Unavailable {
@@ -182,6 +188,7 @@ impl ClientError {
         match self {
             Self::RateLimited { .. }
             | Self::Failed { .. }
+            | Self::Contended { .. }
             | Self::Unavailable { .. }
             | Self::Unreachable { .. }
             | Self::Timeout { .. }

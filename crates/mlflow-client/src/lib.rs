@@ -26,7 +26,7 @@ mod testing;
 mod transport;
 mod wire;
 
-pub use api::assessments::{AssessmentUpdate, NewAssessment};
+pub use api::assessments::{AssessmentUpdate, NewAssessment, is_storable};
 pub use api::reviews::Page;
 pub use api::runs::{NewRun, RunPage, RunStatus, RunUpdate, SearchRuns};
 pub use api::spans::SpanBody;

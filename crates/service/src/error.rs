@@ -152,6 +152,7 @@ impl ServiceError {
                     ErrorCode::UpstreamTimeout
                 }
                 ClientError::Unavailable { .. }
+                | ClientError::Contended { .. }
                 | ClientError::Unreachable { .. }
                 | ClientError::PoolExhausted { .. } => ErrorCode::UpstreamUnavailable,
                 ClientError::Rejected { .. }
@@ -187,6 +188,7 @@ impl ServiceError {
             ClientError::SpansNotFound { .. } => "MLflow has no stored spans of this trace".into(),
             ClientError::RateLimited { .. } => "MLflow asks to slow down; try again later".into(),
             ClientError::Unavailable { .. } => "MLflow is unavailable; try again later".into(),
+            ClientError::Contended { .. } => "another write came in between within MLflow; try again".into(),
             ClientError::Unreachable { .. } => "MLflow cannot be reached; try again later".into(),
             ClientError::PoolExhausted { .. } => "all connections to MLflow are busy; try again later".into(),
             ClientError::Timeout { .. } => "MLflow did not answer in time".into(),

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Assessment, AssessmentId, AssessmentKind, AssessmentSource, BrokenRule, RATIONALE, TraceId};
-use mlflow_client::{AssessmentUpdate, ClientError, NewAssessment};
+use domain::{
+    Assessment, AssessmentId, AssessmentKind, AssessmentSource, BrokenRule, MAX_NAME, RATIONALE, TraceId,
+    check_text,
+};
+use mlflow_client::{AssessmentUpdate, ClientError, NewAssessment, is_storable};
 use serde_json::value::RawValue;
 
 use crate::Services;
@@ -13,9 +16,6 @@ use crate::error::ServiceError;
 
 /// What MLflow calls an assessment by a person.
 const HUMAN: &str = "HUMAN";
-
-/// The longest name; MLflow keeps no more.
-const MAX_NAME: usize = 250;
 
 /// What a label says.
 #[derive(Debug, Clone)]
@@ -34,6 +34,10 @@ impl LabelValue {
     fn checked(mut self) -> Result<Self, ServiceError> {
         if self.value.get() == "null" {
             let rule = "must be a text, a number, true or false, a list or an object";
+            return Err(BrokenRule::new("assessment.value", rule).into());
+        }
+        if !is_storable(self.kind, &self.value) {
+            let rule = "must hold no number that a double does not hold, no half of a character, and not be nested deep";
             return Err(BrokenRule::new("assessment.value", rule).into());
         }
         if let Some(rationale) = &self.rationale {
@@ -55,7 +59,7 @@ impl Services {
         label: LabelValue,
         asking: &Identity,
     ) -> Result<String, ServiceError> {
-        check_name(&name)?;
+        check_text("assessment.name", &name, MAX_NAME)?;
         let LabelValue {
             kind,
             value,
@@ -126,16 +130,6 @@ impl Services {
 
 fn touched_by_label(trace: &TraceId) -> Vec<Thing> {
     vec![Thing::Trace(trace.clone()), Thing::AnyAssessment]
-}
-
-fn check_name(name: &str) -> Result<(), ServiceError> {
-    let rule = match name {
-        name if name.trim().is_empty() => "must not be empty".to_owned(),
-        name if name.chars().any(char::is_control) => "must hold no control characters".to_owned(),
-        name if name.chars().count() > MAX_NAME => format!("must be at most {MAX_NAME} characters long"),
-        _ => return Ok(()),
-    };
-    Err(BrokenRule::new("assessment.name", rule).into())
 }
 
 fn check_may_change(given: &Assessment, kind: AssessmentKind, asking: &Identity) -> Result<(), ServiceError> {

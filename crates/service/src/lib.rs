@@ -19,12 +19,14 @@ mod reviews;
 mod run_writes;
 mod spans;
 mod traces;
+mod turns;
 mod write;
 
 use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
 use domain::{ExperimentId, ReviewAppId};
+use tokio_util::task::TaskTracker;
 
 pub use access::{ForwardedUser, Identity, LocalUser, Role, Roles, Visibility};
 pub use answer::{Answer, AnswerBody, CacheStatus, Fingerprint, Origin};
@@ -42,6 +44,7 @@ pub use traces::{SpanInclusion, TraceBatch, TraceSearch};
 
 use cache::{Cache, Keys, RawKey};
 use spans::SpanFeed;
+use turns::Turns;
 
 /// Everything [`Services`] is made from.
 #[derive(Debug)]
@@ -69,6 +72,12 @@ pub struct Services {
     source: Arc<dyn TraceSource>,
     sink: Arc<dyn TraceSink>,
     reviews: Arc<dyn ReviewBackend>,
+    /// Those who link to one run take turns: MLflow, and a workspace, look first and then write.
+    linking: Arc<Turns>,
+    /// Those who change one thing take turns, where its keeper cannot tell that someone came between.
+    changing: Arc<Turns>,
+    /// Writes under way.
+    writes: TaskTracker,
     /// The configured experiment's review app, once it is known.
     review_app_id: Arc<OnceLock<ReviewAppId>>,
     cache: Cache,
@@ -95,6 +104,9 @@ impl Services {
             source,
             sink,
             reviews,
+            linking: Arc::default(),
+            changing: Arc::default(),
+            writes: TaskTracker::new(),
             review_app_id: Arc::default(),
             cache: Cache::new(config.cache),
             keys: Keys::of(config.scope),

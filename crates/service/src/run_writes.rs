@@ -44,12 +44,13 @@ impl Services {
                 ClientError::NotFound { .. } => ServiceError::RunNotFound(run.clone()),
                 error => error.into(),
             };
+            // First what is refused more often: a run that has ended must not be told to have failed to.
+            if !tags.is_empty() {
+                services.sink.set_run_tags(&run, &tags).await.map_err(unknown)?;
+            }
             // Tags alone need no update, and an update of nothing is how an unknown run is found out.
             if tags.is_empty() || update.status.is_some() || update.end_time.is_some() {
                 services.sink.update_run(&run, &update).await.map_err(unknown)?;
-            }
-            if !tags.is_empty() {
-                services.sink.set_run_tags(&run, &tags).await.map_err(unknown)?;
             }
             Ok(())
         })

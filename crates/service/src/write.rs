@@ -1,9 +1,10 @@
 //! Writes: done to the end once begun, and seen by the next read.
 
+use std::sync::Arc;
+
 use crate::Services;
 use crate::cache::{Thing, Touches};
 use crate::error::ServiceError;
-use std::sync::Arc;
 
 /// Marks things as written when it is dropped: after the write, however it ended. One that seems to have failed may
 /// have been done all the same.
@@ -19,6 +20,12 @@ impl Drop for TouchWhenDone {
 }
 
 impl Services {
+    /// Waits until all writes under way are done: the last thing before the process ends.
+    pub async fn settle(&self) {
+        self.writes.close();
+        self.writes.wait().await;
+    }
+
     /// Writes these things. The work goes on when the one who asked for it leaves, so that it is never done by half.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
@@ -27,7 +34,7 @@ impl Services {
     ) -> Result<T, ServiceError> {
         let touches = self.cache.touches();
         let done = TouchWhenDone { touches, things };
-        let task = tokio::spawn(async move {
+        let task = self.writes.spawn(async move {
             let result = work.await;
             drop(done);
             result

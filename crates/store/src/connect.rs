@@ -49,7 +49,7 @@ impl Store {
     pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
         let address = Address::parse(config.url.expose_secret())?;
         let begun = Instant::now();
-        while let Err(error) = address.migrate().await {
+        while let Err(error) = address.migrate_in_time().await {
             if !error.is_transient() || begun.elapsed() > START_PATIENCE {
                 return Err(error);
             }
@@ -62,14 +62,10 @@ impl Store {
             .acquire_timeout(ACQUIRE_TIMEOUT);
         let dialect = address.dialect();
         let options = match dialect {
-            // These are properties of a connection, not of the file.
+            // A property of a connection, not of the file. Foreign keys are on by sqlx's default.
             Dialect::Sqlite => options.after_connect(|connection, _| {
                 let busy = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
-                Box::pin(async move {
-                    connection.execute("PRAGMA foreign_keys = ON").await?;
-                    connection.execute(sqlx::AssertSqlSafe(busy)).await?;
-                    Ok(())
-                })
+                Box::pin(async move { connection.execute(sqlx::AssertSqlSafe(busy)).await.map(|_| ()) })
             }),
             Dialect::Postgres => options,
         };
@@ -122,6 +118,9 @@ impl Address {
                 "must name a file: reviews that are kept in memory would be lost",
             ));
         }
+        if path.contains('%') {
+            return Err(StoreError::Address("must name a file without % in its path"));
+        }
         let path = std::path::absolute(Path::new(path));
         path.map(Self::Sqlite)
             .map_err(|_| StoreError::Address("must name a file that can be found"))
@@ -139,6 +138,12 @@ impl Address {
             Self::Sqlite(path) => SqliteConnectOptions::new().filename(path).to_url_lossy(),
             Self::Postgres(url) => url.clone(),
         }
+    }
+
+    /// A host that drops what it is sent would be waited for without end.
+    async fn migrate_in_time(&self) -> Result<(), StoreError> {
+        let in_time = tokio::time::timeout(START_PATIENCE, self.migrate()).await;
+        in_time.unwrap_or(Err(StoreError::Silent(START_PATIENCE)))
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
@@ -193,6 +198,7 @@ mod tests {
             "",
             "sqlite://",
             "sqlite::memory:",
+            "sqlite:///a%20b.db",
             "mysql://u:secret@h/d",
             "u:secret@h",
         ] {

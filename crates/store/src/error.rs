@@ -1,5 +1,7 @@
 //! What can go wrong with the store, by meaning.
 
+use sqlx::migrate::MigrateError;
+
 /// A failure of the store. No text holds a password, and none a value that a user sent.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -11,7 +13,10 @@ pub enum StoreError {
     Unavailable(#[source] sqlx::Error),
     /// The schema cannot be brought to this version.
     #[error("the database's schema cannot be brought to this version: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(#[source] MigrateError),
+    /// The database did not answer in time.
+    #[error("the database did not answer within {0:?}")]
+    Silent(std::time::Duration),
     /// A row is not what we wrote.
     #[error("a row of {table} cannot be read: {reason}")]
     Corrupt {
@@ -31,7 +36,16 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same may work later without anyone changing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Silent(_))
+    }
+}
+
+impl From<MigrateError> for StoreError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Execute(error) => error.into(),
+            error => Self::Migration(error),
+        }
     }
 }
 

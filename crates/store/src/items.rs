@@ -1,6 +1,6 @@
 //! Items: the traces of a labeling session, and how far each has come.
 
-use domain::{Item, ItemId, ItemSource, ItemState, LabelingSessionId, TraceId};
+use domain::{Item, ItemId, ItemSource, ItemState, LabelingSessionId, ReviewAppId, TraceId};
 use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, query};
@@ -27,44 +27,62 @@ pub struct NewItem {
     pub trace_id: TraceId,
 }
 
-const LIST: &str = "
-    SELECT * FROM items
+/// Every column that is read, by name: a newer release may have added others.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT item_id, trace_id, position, state, labels, chat_rounds, comment, created_at, created_by, \
+             updated_at, updated_by FROM ts_items ",
+            $rest
+        )
+    };
+}
+
+const LIST: &str = select!("
     WHERE labeling_session_id = $1 AND (position, item_id) > ($2, $3) AND (CAST($4 AS TEXT) IS NULL OR state = $4)
-    ORDER BY position, item_id LIMIT $5";
+    ORDER BY position, item_id LIMIT $5");
 
-const GET: &str = "SELECT * FROM items WHERE labeling_session_id = $1 AND item_id = $2";
+const GET: &str = select!(
+    "
+    WHERE labeling_session_id = $1 AND item_id = $2 AND EXISTS (
+        SELECT 1 FROM ts_labeling_sessions WHERE labeling_session_id = $1 AND review_app_id = $3)"
+);
 
-/// The session's row is locked first: two who add the same items in another order would wait for each other for ever.
+/// Looks whether the session is there. PostgreSQL locks its row as well: two who add the same items in another order
+/// would wait for each other for ever. SQLite has one writer at a time.
 const LOCK_SESSION_SQLITE: &str =
-    "SELECT labeling_session_id FROM labeling_sessions WHERE labeling_session_id = $1";
+    "SELECT labeling_session_id FROM ts_labeling_sessions WHERE labeling_session_id = $1";
 
 const LOCK_SESSION_POSTGRES: &str =
-    "SELECT labeling_session_id FROM labeling_sessions WHERE labeling_session_id = $1 FOR UPDATE";
+    "SELECT labeling_session_id FROM ts_labeling_sessions WHERE labeling_session_id = $1 FOR UPDATE";
 
 /// Appends to the session those that are not there yet, in the order given.
 const ADD_SQLITE: &str = "
-    INSERT INTO items (item_id, labeling_session_id, trace_id, position, state, labels, chat_rounds, created_at,
+    INSERT INTO ts_items (item_id, labeling_session_id, trace_id, position, state, labels, chat_rounds, created_at,
         created_by, updated_at, updated_by)
     SELECT json_extract(value, '$.item_id'), $1, json_extract(value, '$.trace_id'),
-        (SELECT COALESCE(MAX(position), 0) FROM items WHERE labeling_session_id = $1) + 1 + key, 'PENDING', '{}', '[]',
+        (SELECT COALESCE(MAX(position), 0) FROM ts_items WHERE labeling_session_id = $1) + 1 + key, 'PENDING', '{}', '[]',
         $3, $4, $3, $4
     FROM json_each($2) WHERE true
     ON CONFLICT (labeling_session_id, trace_id) DO NOTHING";
 
 const ADD_POSTGRES: &str = "
-    INSERT INTO items (item_id, labeling_session_id, trace_id, position, state, labels, chat_rounds, created_at,
+    INSERT INTO ts_items (item_id, labeling_session_id, trace_id, position, state, labels, chat_rounds, created_at,
         created_by, updated_at, updated_by)
     SELECT new.value ->> 'item_id', $1, new.value ->> 'trace_id',
-        (SELECT COALESCE(MAX(position), 0) FROM items WHERE labeling_session_id = $1) + new.place, 'PENDING', '{}',
+        (SELECT COALESCE(MAX(position), 0) FROM ts_items WHERE labeling_session_id = $1) + new.place, 'PENDING', '{}',
         '[]', $3, $4, $3, $4
     FROM jsonb_array_elements($2::jsonb) WITH ORDINALITY AS new (value, place)
     ON CONFLICT (labeling_session_id, trace_id) DO NOTHING";
 
 const UPDATE: &str = "
-    UPDATE items SET state = $4, labels = $5, chat_rounds = $6, comment = $7, updated_at = $8, updated_by = $9
-    WHERE labeling_session_id = $1 AND item_id = $2 AND updated_at = $3";
+    UPDATE ts_items SET state = $4, labels = $5, chat_rounds = $6, comment = $7, updated_at = $8, updated_by = $9
+    WHERE labeling_session_id = $1 AND item_id = $2 AND updated_at = $3 AND EXISTS (
+        SELECT 1 FROM ts_labeling_sessions WHERE labeling_session_id = $1 AND review_app_id = $10)";
 
-const DELETE: &str = "DELETE FROM items WHERE labeling_session_id = $1 AND item_id = $2";
+const DELETE: &str = "
+    DELETE FROM ts_items WHERE labeling_session_id = $1 AND item_id = $2 AND EXISTS (
+        SELECT 1 FROM ts_labeling_sessions WHERE labeling_session_id = $1 AND review_app_id = $3)";
 
 impl Store {
     /// The items of a session, in the order they were added.
@@ -94,13 +112,14 @@ impl Store {
         Ok(page.page(placed.collect::<Result<_, StoreError>>()?))
     }
 
-    /// One item of a session.
+    /// One item of a session of a review app.
     pub async fn get_item(
         &self,
+        app: &ReviewAppId,
         session: &LabelingSessionId,
         id: &ItemId,
     ) -> Result<Option<Item>, StoreError> {
-        read(&mut *self.connection().await?, session, id).await
+        read(&mut *self.connection().await?, app, session, id).await
     }
 
     /// Adds items for traces that have none in the session yet, all or none of them; how many were added. Missing when
@@ -135,6 +154,7 @@ impl Store {
     /// `last_update_time` is not the newest.
     pub async fn update_item(
         &self,
+        app: &ReviewAppId,
         session: &LabelingSessionId,
         item: &Item,
         by: &str,
@@ -151,9 +171,10 @@ impl Store {
             .bind(item.comment.as_deref())
             .bind(next_version(seen))
             .bind(by)
+            .bind(app.as_str())
             .execute(&mut *tx)
             .await?;
-        let now = read(&mut tx, session, &item.item_id).await?;
+        let now = read(&mut tx, app, session, &item.item_id).await?;
         tx.commit().await?;
         Ok(match now {
             None => Changed::Missing,
@@ -163,8 +184,16 @@ impl Store {
     }
 
     /// Takes an item away; false when there was none.
-    pub async fn delete_item(&self, session: &LabelingSessionId, id: &ItemId) -> Result<bool, StoreError> {
-        let delete = query(DELETE).bind(session.as_str()).bind(id.as_str());
+    pub async fn delete_item(
+        &self,
+        app: &ReviewAppId,
+        session: &LabelingSessionId,
+        id: &ItemId,
+    ) -> Result<bool, StoreError> {
+        let delete = query(DELETE)
+            .bind(session.as_str())
+            .bind(id.as_str())
+            .bind(app.as_str());
         let deleted = delete.execute(&mut *self.connection().await?).await?;
         Ok(deleted.rows_affected() > 0)
     }
@@ -172,16 +201,23 @@ impl Store {
 
 async fn read(
     connection: &mut AnyConnection,
+    app: &ReviewAppId,
     session: &LabelingSessionId,
     id: &ItemId,
 ) -> Result<Option<Item>, StoreError> {
-    let get = query(GET).bind(session.as_str()).bind(id.as_str());
+    let get = query(GET)
+        .bind(session.as_str())
+        .bind(id.as_str())
+        .bind(app.as_str());
     let row = get.fetch_optional(connection).await?;
     row.as_ref().map(item).transpose()
 }
 
 fn reader(row: &AnyRow) -> Reader<'_> {
-    Reader { table: "items", row }
+    Reader {
+        table: "ts_items",
+        row,
+    }
 }
 
 fn item(row: &AnyRow) -> Result<Item, StoreError> {
@@ -201,7 +237,7 @@ fn item(row: &AnyRow) -> Result<Item, StoreError> {
         last_updated_by: Some(updated_by),
         source: ItemSource::trace(row.id("trace_id")?),
         state: state.parse().map_err(|_| StoreError::Corrupt {
-            table: "items",
+            table: "ts_items",
             reason: "state is none of ours".to_owned(),
         })?,
         chat_rounds: row.json("chat_rounds")?,

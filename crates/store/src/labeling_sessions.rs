@@ -38,46 +38,62 @@ pub struct SessionFilter {
     pub mlflow_run_id: Option<RunId>,
 }
 
-const LIST_SQLITE: &str = "
-    SELECT * FROM labeling_sessions
+/// Every column that is read, by name: a newer release may have added others.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT labeling_session_id, mlflow_run_id, name, assigned_users, labeling_schemas, agent, dataset, \
+             additional_configs, created_at, created_by, updated_at, updated_by FROM ts_labeling_sessions ",
+            $rest
+        )
+    };
+}
+
+const LIST_SQLITE: &str = select!("
     WHERE review_app_id = $1 AND (created_at, labeling_session_id) > ($2, $3)
         AND ($4 IS NULL OR labeling_session_id IN (
-            SELECT labeling_session_id FROM session_users WHERE user_key IN (SELECT value FROM json_each($4))))
+            SELECT labeling_session_id FROM ts_session_users WHERE user_key IN (SELECT value FROM json_each($4))))
         AND ($5 IS NULL OR name = $5)
         AND ($6 IS NULL OR created_by = $6)
         AND ($7 IS NULL OR mlflow_run_id = $7)
-    ORDER BY created_at, labeling_session_id LIMIT $8";
+    ORDER BY created_at, labeling_session_id LIMIT $8");
 
-const LIST_POSTGRES: &str = "
-    SELECT * FROM labeling_sessions
+const LIST_POSTGRES: &str = select!(
+    "
     WHERE review_app_id = $1 AND (created_at, labeling_session_id) > ($2, $3)
         AND ($4::text IS NULL OR labeling_session_id IN (
-            SELECT labeling_session_id FROM session_users
+            SELECT labeling_session_id FROM ts_session_users
             WHERE user_key IN (SELECT jsonb_array_elements_text($4::jsonb))))
         AND ($5::text IS NULL OR name = $5)
         AND ($6::text IS NULL OR created_by = $6)
         AND ($7::text IS NULL OR mlflow_run_id = $7)
-    ORDER BY created_at, labeling_session_id LIMIT $8";
+    ORDER BY created_at, labeling_session_id LIMIT $8"
+);
 
-const GET: &str = "SELECT * FROM labeling_sessions WHERE review_app_id = $1 AND labeling_session_id = $2";
+const GET: &str = select!("WHERE review_app_id = $1 AND labeling_session_id = $2");
 
 const INSERT: &str = "
-    INSERT INTO labeling_sessions
+    INSERT INTO ts_labeling_sessions
         (labeling_session_id, review_app_id, mlflow_run_id, name, assigned_users, labeling_schemas, agent, dataset,
         additional_configs, created_at, created_by, updated_at, updated_by)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $10, $11)";
 
 const UPDATE: &str = "
-    UPDATE labeling_sessions SET name = $4, assigned_users = $5, labeling_schemas = $6, agent = $7, dataset = $8,
+    UPDATE ts_labeling_sessions SET name = $4, assigned_users = $5, labeling_schemas = $6, agent = $7, dataset = $8,
         additional_configs = $9, updated_at = $10, updated_by = $11
     WHERE review_app_id = $1 AND labeling_session_id = $2 AND updated_at = $3";
 
-const DELETE: &str = "DELETE FROM labeling_sessions WHERE review_app_id = $1 AND labeling_session_id = $2";
+const DELETE: &str = "DELETE FROM ts_labeling_sessions WHERE review_app_id = $1 AND labeling_session_id = $2";
 
-const FORGET_USERS: &str = "DELETE FROM session_users WHERE labeling_session_id = $1";
+const FORGET_USERS: &str = "DELETE FROM ts_session_users WHERE labeling_session_id = $1";
 
-const ASSIGN: &str = "
-    INSERT INTO session_users (labeling_session_id, user_key) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+const ASSIGN_SQLITE: &str = "
+    INSERT INTO ts_session_users (labeling_session_id, user_key)
+    SELECT $1, value FROM json_each($2) WHERE true ON CONFLICT DO NOTHING";
+
+const ASSIGN_POSTGRES: &str = "
+    INSERT INTO ts_session_users (labeling_session_id, user_key)
+    SELECT $1, jsonb_array_elements_text($2::jsonb) ON CONFLICT DO NOTHING";
 
 impl Store {
     /// The sessions of a review app, the oldest first.
@@ -88,15 +104,11 @@ impl Store {
         page: PageRequest<'_>,
     ) -> Result<Page<LabelingSession>, StoreError> {
         let after = page.after()?;
-        let keys = |names: &Vec<String>| {
-            let keys: Vec<_> = names.iter().map(|name| user_key(name)).collect();
-            json_text(&keys)
-        };
         let rows = query(self.dialect.pick(LIST_SQLITE, LIST_POSTGRES))
             .bind(app.as_str())
             .bind(after.number)
             .bind(after.id)
-            .bind(filter.assigned_to.as_ref().map(keys))
+            .bind(filter.assigned_to.as_deref().map(keys_text))
             .bind(filter.name.as_deref())
             .bind(filter.created_by.as_deref())
             .bind(filter.mlflow_run_id.as_ref().map(RunId::as_str))
@@ -153,7 +165,7 @@ impl Store {
             }
             inserted => inserted?,
         };
-        assign(&mut tx, &new.labeling_session_id, users).await?;
+        self.assign(&mut tx, &new.labeling_session_id, users).await?;
         let session = read(&mut tx, &new.review_app_id, &new.labeling_session_id).await?;
         tx.commit().await?;
         Ok(session.map_or(Changed::Missing, Changed::Done))
@@ -193,10 +205,24 @@ impl Store {
             });
         }
         query(FORGET_USERS).bind(id.as_str()).execute(&mut *tx).await?;
-        assign(&mut tx, id, &session.assigned_users).await?;
+        self.assign(&mut tx, id, &session.assigned_users).await?;
         let session = read(&mut tx, app, id).await?;
         tx.commit().await?;
         Ok(session.map_or(Changed::Missing, Changed::Done))
+    }
+
+    async fn assign(
+        &self,
+        connection: &mut AnyConnection,
+        id: &LabelingSessionId,
+        users: &[String],
+    ) -> Result<(), StoreError> {
+        query(self.dialect.pick(ASSIGN_SQLITE, ASSIGN_POSTGRES))
+            .bind(id.as_str())
+            .bind(keys_text(users))
+            .execute(connection)
+            .await?;
+        Ok(())
     }
 
     /// Takes a session away with its items; false when there was none.
@@ -221,21 +247,15 @@ async fn read(
     row.as_ref().map(session).transpose()
 }
 
-async fn assign(
-    connection: &mut AnyConnection,
-    id: &LabelingSessionId,
-    users: &[String],
-) -> Result<(), StoreError> {
-    for user in users {
-        let assign = query(ASSIGN).bind(id.as_str()).bind(user_key(user));
-        assign.execute(&mut *connection).await?;
-    }
-    Ok(())
+/// Names as a JSON list, in the form they are looked up by.
+pub(crate) fn keys_text(names: &[String]) -> String {
+    let keys: Vec<_> = names.iter().map(|name| user_key(name)).collect();
+    json_text(&keys)
 }
 
 fn reader(row: &AnyRow) -> Reader<'_> {
     Reader {
-        table: "labeling_sessions",
+        table: "ts_labeling_sessions",
         row,
     }
 }

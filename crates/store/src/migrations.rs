@@ -31,6 +31,8 @@ pub(crate) fn migrator(dialect: Dialect) -> Migrator {
     });
     let mut migrator = Migrator::with_migrations(migrations.collect());
     migrator.set_ignore_missing(true);
+    // Set before the first release, so that nothing is lost by it.
+    migrator.dangerous_set_table_name("ts_migrations");
     migrator
 }
 

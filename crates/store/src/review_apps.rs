@@ -25,30 +25,33 @@ pub struct NewReviewApp {
     pub labeling_schemas: Vec<LabelSchema>,
 }
 
-const FIND: &str = "SELECT * FROM review_apps WHERE experiment_id = $1";
+const FIND: &str = "
+    SELECT review_app_id, experiment_id, agents, updated_at FROM ts_review_apps WHERE experiment_id = $1";
 
-const GET: &str = "SELECT * FROM review_apps WHERE review_app_id = $1";
+const GET: &str = "
+    SELECT review_app_id, experiment_id, agents, updated_at FROM ts_review_apps WHERE review_app_id = $1";
 
 const INSERT: &str = "
-    INSERT INTO review_apps (review_app_id, experiment_id, agents, created_at, created_by, updated_at, updated_by)
+    INSERT INTO ts_review_apps (review_app_id, experiment_id, agents, created_at, created_by, updated_at, updated_by)
     VALUES ($1, $2, $3, $4, $5, $4, $5)
     ON CONFLICT DO NOTHING";
 
 const UPDATE: &str = "
-    UPDATE review_apps SET agents = $3, updated_at = $4, updated_by = $5
+    UPDATE ts_review_apps SET agents = $3, updated_at = $4, updated_by = $5
     WHERE review_app_id = $1 AND updated_at = $2";
 
-const SCHEMAS: &str = "SELECT * FROM label_schemas WHERE review_app_id = $1 ORDER BY position, name";
+const SCHEMAS: &str =
+    "SELECT definition FROM ts_label_schemas WHERE review_app_id = $1 ORDER BY position, name";
 
 const PUT_SCHEMA: &str = "
-    INSERT INTO label_schemas
+    INSERT INTO ts_label_schemas
         (review_app_id, name, position, definition, created_at, created_by, updated_at, updated_by)
     VALUES ($1, $2, $3, $4, $5, $6, $5, $6)
     ON CONFLICT (review_app_id, name) DO UPDATE SET
         position = excluded.position, definition = excluded.definition,
         updated_at = excluded.updated_at, updated_by = excluded.updated_by";
 
-const DELETE_SCHEMA: &str = "DELETE FROM label_schemas WHERE review_app_id = $1 AND name = $2";
+const DELETE_SCHEMA: &str = "DELETE FROM ts_label_schemas WHERE review_app_id = $1 AND name = $2";
 
 impl Store {
     /// The review app of an experiment.
@@ -128,7 +131,7 @@ async fn read(
         return Ok(None);
     };
     let row = Reader {
-        table: "review_apps",
+        table: "ts_review_apps",
         row: &row,
     };
     let review_app_id: ReviewAppId = row.id("review_app_id")?;
@@ -136,7 +139,7 @@ async fn read(
     let mut labeling_schemas = Vec::new();
     for row in schemas.fetch_all(connection).await? {
         let row = Reader {
-            table: "label_schemas",
+            table: "ts_label_schemas",
             row: &row,
         };
         labeling_schemas.push(row.json("definition")?);

@@ -91,6 +91,22 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for AtLeastOne
     }
 }
 
+/// A page token of MLflow's: printable ASCII. It answers 500 to anything else.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Token(pub String);
+
+impl TryFrom<String> for Token {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Ok(Self(text));
+        }
+        Err("must be a token that a page before gave")
+    }
+}
+
 /// Yes or no; in a query string also `1`, `0`, and any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Flag(pub bool);

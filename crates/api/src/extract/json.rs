@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http::header;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use crate::problem::Problem;
@@ -64,6 +64,11 @@ fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
         let error = error.into_inner();
         match error.classify() {
             Category::Data => broken_rule(if path == "." { "" } else { &path }, &error),
+            // serde_json calls a value of another type so where it wants the word of an enumeration.
+            Category::Syntax if serde_json::from_slice::<IgnoredAny>(body).is_ok() => Problem::invalid_field(
+                if path == "." { "body" } else { &path },
+                "must be one of the words that are known",
+            ),
             Category::Syntax | Category::Eof | Category::Io => not_json(&error),
         }
     })?;
@@ -95,6 +100,8 @@ fn broken_rule(path: &str, error: &serde_json::Error) -> Problem {
     let rule = match (text.rsplit_once(", expected "), text.split_once(" must be ")) {
         (Some((_, "a sequence")), _) => "must be a list".to_owned(),
         (Some((_, "a boolean")), _) => "must be true or false".to_owned(),
+        (Some((_, "a map")), _) => "must be an object".to_owned(),
+        (Some((_, "u32" | "u64" | "i64" | "usize")), _) => "must be a whole number".to_owned(),
         (Some((_, expected)), _) if expected.starts_with("struct ") => "must be an object".to_owned(),
         (Some((_, expected)), _) => format!("must be {expected}"),
         // An id says its own name first: "trace_id must be …".
@@ -129,9 +136,9 @@ mod tests {
             (
                 r#"{"ids":["1","x"]}"#,
                 "ids[1]",
-                "must be 1 to 20 digits (such as 1)",
+                "must be a number of up to 19 digits (such as 1)",
             ),
-            (r#"{"ids":["1"],"count":"2"}"#, "count", "must be u32"),
+            (r#"{"ids":["1"],"count":"2"}"#, "count", "must be a whole number"),
             (r#"{"ids":["1"],"of":{"ids":3}}"#, "of.ids", "must be a list"),
             (r#"{"ids":["1"],"of":{}}"#, "of.ids", "is required"),
             (r#"{"count":2}"#, "ids", "is required"),

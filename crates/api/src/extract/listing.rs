@@ -40,22 +40,26 @@ impl Listing {
     /// 422 when one is about a member that cannot be filtered by, or is no condition.
     pub fn conditions(&self, members: &[&'static str]) -> Result<Vec<(&'static str, String)>, Problem> {
         let text = self.filter.as_deref().unwrap_or_default();
-        let conditions = text.split(',').map(str::trim).filter(|text| !text.is_empty());
-        conditions
-            .map(|condition| {
-                let (member, value) = condition.split_once('=')?;
-                let member = members.iter().find(|known| **known == member.trim())?;
-                let value = value.trim().trim_matches(['\'', '"']);
-                (!value.is_empty()).then(|| (*member, value.to_owned()))
-            })
-            .collect::<Option<_>>()
-            .ok_or_else(|| {
-                let rule = format!(
-                    "must be conditions member=value separated by commas, by {}",
-                    members.join(", ")
-                );
-                Problem::invalid_field("filter", rule)
-            })
+        let mut read: Vec<(&'static str, String)> = Vec::new();
+        for condition in text.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+            let (member, value) = condition.split_once('=').unwrap_or_default();
+            let member = members.iter().find(|known| **known == member.trim());
+            let value = value.trim().trim_matches(['\'', '"']);
+            let is_value = !value.is_empty() && !value.chars().any(char::is_control);
+            match member {
+                Some(member) if is_value && !read.iter().any(|(before, _)| before == member) => {
+                    read.push((*member, value.to_owned()));
+                }
+                _ => {
+                    let rule = format!(
+                        "must be conditions member=value separated by commas, each of {} once",
+                        members.join(", ")
+                    );
+                    return Err(Problem::invalid_field("filter", rule));
+                }
+            }
+        }
+        Ok(read)
     }
 }
 
@@ -76,7 +80,14 @@ mod tests {
         let expected = vec![("state", "PENDING".to_owned()), ("name", "a = b".to_owned())];
         assert_eq!(conditions(" state = PENDING, name='a = b',").unwrap(), expected);
         assert_eq!(conditions("").unwrap(), []);
-        for wrong in ["state", "state=", "other=1", "name=''"] {
+        for wrong in [
+            "state",
+            "state=",
+            "other=1",
+            "name=''",
+            "name=a\0",
+            "name=a,name=b",
+        ] {
             assert_eq!(conditions(wrong), None, "{wrong}");
         }
     }

@@ -57,6 +57,11 @@ impl Mask {
         }
     }
 
+    /// The value of a list or a map: null, or a mask that names it alone, empties it.
+    pub fn emptied<T: Default>(&self, member: &str, value: Option<T>) -> Option<T> {
+        self.clearable(member, value).map(Option::unwrap_or_default)
+    }
+
     /// The value of a member that may be missing: `Some(None)` takes it away.
     pub fn clearable<T>(&self, member: &str, value: Option<T>) -> Option<Option<T>> {
         match (&self.0, value) {
@@ -90,6 +95,7 @@ mod tests {
         assert_eq!(mask.required("a", Some(1)).unwrap(), Some(1));
         assert!(mask.required::<u8>("a", None).is_err());
         assert_eq!(mask.clearable::<u8>("b", None), Some(None));
+        assert_eq!(mask.emptied::<Vec<u8>>("b", None), Some(vec![]));
         let mask = self::mask(Some("b")).unwrap();
         assert_eq!(mask.required("a", Some(1)).unwrap(), None);
         assert_eq!(mask.clearable("a", Some(1)), None);

@@ -12,7 +12,7 @@ mod reached;
 mod seen;
 
 pub use asking::{Asking, Forwarded};
-pub use bounds::{AtLeastOne, Bounded, Flag};
+pub use bounds::{AtLeastOne, Bounded, Flag, Token};
 pub use conditions::Conditions;
 pub use json::Json;
 pub use listing::Listing;
@@ -20,4 +20,4 @@ pub use mask::{Mask, UpdateMask};
 pub use path::{PathId, PathParam, SchemaName};
 pub use query::Query;
 pub use reached::Reached;
-pub use seen::Seen;
+pub use seen::{IfMatch, Seen};

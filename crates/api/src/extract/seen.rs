@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use domain::Timestamp;
 use http::header;
 use http::request::Parts;
+use utoipa::IntoParams;
 
 use crate::problem::Problem;
 
@@ -17,6 +18,19 @@ impl Seen {
     pub fn or(self, in_body: Option<Timestamp>) -> Option<Timestamp> {
         self.0.or(in_body)
     }
+}
+
+/// The header, for the OpenAPI document.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct IfMatch {
+    /// The `ETag` that the thing came with: a change to another version is a conflict.
+    #[param(
+        rename = "If-Match",
+        example = "\"2026-11-23T18:09:40.120Z\"",
+        required = false
+    )]
+    _if_match: Option<String>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Seen {

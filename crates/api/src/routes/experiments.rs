@@ -6,7 +6,7 @@ use domain::ExperimentId;
 use service::Services;
 
 use super::problems::{ReadProblems, UpstreamProblems};
-use crate::extract::{Conditions, PathId};
+use crate::extract::{Asking, Conditions, PathId};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::ExperimentAnswer;
@@ -21,6 +21,7 @@ use crate::state::AppState;
     responses((status = 200, description = "The experiment", body = ExperimentAnswer), ReadProblems, UpstreamProblems)
 )]
 pub async fn get_experiment(
+    Asking(_): Asking,
     PathId(id): PathId<ExperimentId>,
     conditions: Conditions,
     State(services): State<Services>,

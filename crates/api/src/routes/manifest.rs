@@ -7,7 +7,7 @@ use serde::Serialize;
 use service::Services;
 use utoipa::ToSchema;
 
-use super::problems::{ReadProblems, UpstreamProblems};
+use super::problems::{IdentityProblems, ReadProblems, UpstreamProblems};
 use super::settings::{MAX_RESULTS, PAGE_SIZE};
 use super::users::{UserInfo, Workspace};
 use crate::extract::{Asking, Forwarded};
@@ -46,20 +46,29 @@ pub struct Manifest {
     review_app: Option<ReviewApp>,
 }
 
-/// All that every page of the frontend needs first. A review app that cannot be had is null and fails nothing else.
-#[utoipa::path(get, path = "/api/manifest", tag = "server", responses((status = 200, description = "The manifest", body = Manifest), ReadProblems, UpstreamProblems))]
+/// All that every page of the frontend needs first. When a developer asks, the experiment's review app is made if there
+/// is none; one that cannot be had is null and fails nothing else.
+#[utoipa::path(get, path = "/api/manifest", tag = "server", responses((status = 200, description = "The manifest", body = Manifest), IdentityProblems, UpstreamProblems))]
 pub async fn get_manifest(
     Forwarded(user): Forwarded,
     State(state): State<AppState>,
     State(services): State<Services>,
 ) -> Result<Json<Manifest>, Problem> {
     let (identity, review_app) = tokio::join!(services.identify(user), services.review_app());
+    let identity = identity?;
+    let review_app = match review_app {
+        // A developer who opens the app for the first time could do nothing in it without one.
+        Ok(None) if identity.is_developer() && services.experiment_id().is_some() => {
+            services.own_review_app(&identity.user_name).await.map(Some)
+        }
+        review_app => review_app,
+    };
     let review_app = review_app.unwrap_or_else(|error| {
         tracing::warn!(%error, "the manifest is without the review app");
         None
     });
     Ok(Json(Manifest {
-        user: identity?.into(),
+        user: identity.into(),
         workspace: Workspace::of(state.settings()),
         config: ManifestConfig {
             experiment_id: services.experiment_id().cloned(),

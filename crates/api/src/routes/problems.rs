@@ -41,6 +41,14 @@ pub enum ReadProblems {
     Unknown(ProblemBody),
 }
 
+/// What a route that says who asks can answer besides.
+#[derive(Debug, IntoResponses)]
+pub enum IdentityProblems {
+    /// The proxy names the user in a way that cannot be read.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unidentified(ProblemBody),
+}
+
 /// What a route that changes something can answer besides.
 #[derive(Debug, IntoResponses)]
 pub enum ConflictProblems {

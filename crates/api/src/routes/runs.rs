@@ -11,7 +11,7 @@ use service::{NewRun, RunSearch, RunStatus, RunUpdate, Services};
 use utoipa::ToSchema;
 
 use super::problems::{BodyProblems, ReadProblems, UpstreamProblems};
-use crate::extract::{Asking, AtLeastOne, Bounded, Conditions, Json, PathId};
+use crate::extract::{Asking, AtLeastOne, Bounded, Conditions, Json, PathId, Token};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::{RunAnswer, RunPage};
@@ -69,8 +69,8 @@ pub struct SearchRunsBody {
     #[schema(example = json!(["start_time DESC"]))]
     order_by: Option<Vec<String>>,
     /// Where the page before ended.
-    #[schema(example = "eyJvZmZzZXQiOiAxMH0=")]
-    page_token: Option<String>,
+    #[schema(value_type = Option<String>, example = "eyJvZmZzZXQiOiAxMH0=")]
+    page_token: Option<Token>,
 }
 
 impl From<SearchRunsBody> for RunSearch {
@@ -86,7 +86,7 @@ impl From<SearchRunsBody> for RunSearch {
             run_view_type,
             max_results: body.max_results.map_or(1000, |Bounded(max)| max),
             order_by: body.order_by.unwrap_or_default(),
-            page_token: body.page_token,
+            page_token: body.page_token.map(|token| token.0),
         }
     }
 }

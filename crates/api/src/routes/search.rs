@@ -8,7 +8,7 @@ use service::{Services, SpanInclusion, TraceSearch};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problems::{BodyProblems, UpstreamProblems};
-use crate::extract::{Bounded, Conditions, Flag, Json, Query, Reached};
+use crate::extract::{Bounded, Conditions, Flag, Json, Query, Reached, Token};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::TracePage;
@@ -33,8 +33,8 @@ pub struct SearchTracesBody {
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 10000, example = 10)]
     max_results: Option<Bounded<1, 10_000>>,
     /// `next_page_token` of the page before.
-    #[schema(example = "eyJvZmZzZXQiOiAxMH0=")]
-    page_token: Option<String>,
+    #[schema(value_type = Option<String>, example = "eyJvZmZzZXQiOiAxMH0=")]
+    page_token: Option<Token>,
     /// Order; the newest first unless given.
     #[schema(example = json!(["timestamp_ms DESC"]))]
     order_by: Option<Vec<String>>,
@@ -70,7 +70,10 @@ impl SearchTracesBody {
             filter: self.filter,
             run_id: self.run_id,
             max_results: self.max_results.map_or(DEFAULT_MAX_RESULTS, |Bounded(max)| max),
-            page_token: self.page_token.filter(|token| !token.is_empty()),
+            page_token: self
+                .page_token
+                .map(|token| token.0)
+                .filter(|token| !token.is_empty()),
             order_by: self.order_by.unwrap_or_default(),
         }
     }

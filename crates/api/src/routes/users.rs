@@ -6,7 +6,7 @@ use serde::Serialize;
 use service::Identity;
 use utoipa::ToSchema;
 
-use super::problems::UpstreamProblems;
+use super::problems::{IdentityProblems, UpstreamProblems};
 use crate::extract::Asking;
 use crate::state::{AppState, Settings};
 
@@ -87,19 +87,19 @@ pub struct UserAndWorkspace {
 }
 
 /// Who asks.
-#[utoipa::path(get, path = "/api/user/me", tag = "user", responses((status = 200, description = "The user", body = UserInfo), UpstreamProblems))]
+#[utoipa::path(get, path = "/api/user/me", tag = "user", responses((status = 200, description = "The user", body = UserInfo), IdentityProblems, UpstreamProblems))]
 pub async fn get_me(Asking(identity): Asking) -> Json<UserInfo> {
     Json(identity.into())
 }
 
 /// Who asks, under the name that older scripts call.
-#[utoipa::path(get, path = "/api/user/current", tag = "user", responses((status = 200, description = "The user", body = UserInfo), UpstreamProblems))]
+#[utoipa::path(get, path = "/api/user/current", tag = "user", responses((status = 200, description = "The user", body = UserInfo), IdentityProblems, UpstreamProblems))]
 pub async fn get_current(asking: Asking) -> Json<UserInfo> {
     get_me(asking).await
 }
 
 /// Who asks, and where MLflow is.
-#[utoipa::path(get, path = "/api/user/me/workspace", tag = "user", responses((status = 200, description = "The user and the workspace", body = UserAndWorkspace), UpstreamProblems))]
+#[utoipa::path(get, path = "/api/user/me/workspace", tag = "user", responses((status = 200, description = "The user and the workspace", body = UserAndWorkspace), IdentityProblems, UpstreamProblems))]
 pub async fn get_my_workspace(
     Asking(identity): Asking,
     State(state): State<AppState>,

@@ -152,6 +152,28 @@ fn path(trace: &TraceId, id: &AssessmentId) -> String {
     format!("/api/3.0/mlflow/traces/{trace}/assessments/{id}")
 }
 
+/// MLflow 3.17.2 cuts a feedback that is nested deeper, and says nothing of it.
+const DEEPEST_FEEDBACK: usize = 48;
+
+/// Whether MLflow keeps a value as it is: not one with a number that no double holds, half a character, or nested too
+/// deep.
+pub fn is_storable(kind: AssessmentKind, value: &RawValue) -> bool {
+    let is_shallow = || {
+        let value = serde_json::from_str(value.get()).unwrap_or_default();
+        kind != AssessmentKind::Feedback || depth(&value) <= DEEPEST_FEEDBACK
+    };
+    ValueWrite::new(kind, value).is_some() && is_shallow()
+}
+
+/// How deep lists and objects are nested; it was read before, so that it is not too deep to be walked.
+fn depth(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::Array(list) => 1 + list.iter().map(depth).max().unwrap_or_default(),
+        serde_json::Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
+}
+
 /// In our words what the server would have said, had it looked.
 fn value<'a>(
     operation: &'static str,

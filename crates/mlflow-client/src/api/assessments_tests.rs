@@ -217,3 +217,16 @@ async fn a_number_that_would_make_the_trace_unreadable_is_not_sent() {
     }
     assert_eq!(server.calls().len(), 0);
 }
+
+#[test]
+fn what_mlflow_would_cut_or_choke_on_is_known_beforehand() {
+    let is_kept = |kind, text: &str| is_storable(kind, &RawValue::from_string(text.to_owned()).unwrap());
+    let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+    let (feedback, expectation) = (AssessmentKind::Feedback, AssessmentKind::Expectation);
+    assert!(is_kept(feedback, &nested(48)) && !is_kept(feedback, &nested(49)));
+    assert!(is_kept(expectation, &nested(100)) && !is_kept(expectation, &nested(200)));
+    for kind in [feedback, expectation] {
+        assert!(is_kept(kind, r#"{"a": [1e300, "größer"]}"#));
+        assert!(!is_kept(kind, "1e400") && !is_kept(kind, r#"["\ud800"]"#));
+    }
+}

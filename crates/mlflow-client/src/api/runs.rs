@@ -77,6 +77,11 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
+    /// Whether the run has ended.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Finished | Self::Failed | Self::Killed)
+    }
+
     /// The word the API uses.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -173,12 +178,19 @@ impl MlflowClient {
         Ok(self.transport().json::<Answer>(&call).await?.run)
     }
 
-    /// Changes a run. Idempotent.
+    /// Changes a run. Idempotent. One that ends without a time ends now, as the SDK has it.
     ///
     /// # Errors
     /// [`ClientError::NotFound`] when the server does not know it, [`ClientError::Rejected`] when it was deleted.
     pub async fn update_run(&self, id: &RunId, update: &RunUpdate) -> Result<(), ClientError> {
-        let body = UpdateBody { run_id: id, update };
+        let mut update = *update;
+        if update.status.is_some_and(RunStatus::is_terminal) {
+            update.end_time = update.end_time.or_else(|| Some(unix_ms()));
+        }
+        let body = UpdateBody {
+            run_id: id,
+            update: &update,
+        };
         let call = Call::write("runs.update", Method::POST, "/api/2.0/mlflow/runs/update", &body)?;
         self.transport().done(&call.idempotent()).await
     }

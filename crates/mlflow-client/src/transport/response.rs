@@ -15,6 +15,16 @@ use crate::error::ClientError;
 
 /// The most of an error body that is read.
 const ERROR_BODY_LIMIT: usize = 64 << 10;
+/// How `SQLAlchemy`, by which MLflow writes, quotes the statement that failed.
+const QUOTED_SQL: &str = "[SQL:";
+/// How it says that a row was there already, or that a lock could not be had: MLflow looks first and then writes, so
+/// that two who link the same traces at once get into each other's way (seen on 3.17.2).
+const RACES: [&str; 4] = [
+    "UNIQUE constraint failed",
+    "duplicate key value",
+    "database is locked",
+    "deadlock detected",
+];
 /// The longest message kept of an error body, in characters.
 const ERROR_MESSAGE_LIMIT: usize = 1000;
 
@@ -158,6 +168,19 @@ impl ErrorBody {
                 code: "REDIRECT".to_owned(),
                 message: "the server redirects elsewhere; is this the address of its API?".to_owned(),
             },
+            // MLflow answers so when its own database refuses what it wrote, and quotes the SQL: no words for a user.
+            400 if message.contains(QUOTED_SQL) => {
+                let is_race = RACES.iter().any(|race| message.contains(race));
+                if is_race {
+                    return ClientError::Contended { operation };
+                }
+                ClientError::Failed {
+                    operation,
+                    status: number,
+                    code,
+                    message,
+                }
+            }
             400..=499 => ClientError::Rejected {
                 operation,
                 status: number,
@@ -231,6 +254,14 @@ mod tests {
             error(302, ""),
             ClientError::Rejected { status: 302, .. }
         ));
+    }
+
+    #[test]
+    fn words_that_quote_sql_are_nobodys_fault_but_the_servers() {
+        let raced = r#"{"error_code":"BAD_REQUEST","message":"(sqlite3.IntegrityError) UNIQUE constraint failed: t.a\n[SQL: INSERT INTO t]"}"#;
+        assert!(matches!(error(400, raced), ClientError::Contended { .. }));
+        let refused = r#"{"error_code":"BAD_REQUEST","message":"(sqlite3.IntegrityError) FOREIGN KEY constraint failed\n[SQL: INSERT INTO t]"}"#;
+        assert!(matches!(error(400, refused), ClientError::Failed { .. }));
     }
 
     #[test]

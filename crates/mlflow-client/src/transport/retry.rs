@@ -100,7 +100,9 @@ fn was_not_done(error: &ClientError) -> bool {
 /// MLflow is a bug that answers the same again; on Databricks it may pass.
 fn may_pass(error: &ClientError, flavor: Flavor) -> bool {
     match error {
-        ClientError::Unavailable { .. } | ClientError::Unreachable { .. } => true,
+        ClientError::Unavailable { .. } | ClientError::Unreachable { .. } | ClientError::Contended { .. } => {
+            true
+        }
         ClientError::Failed { status: 500, .. } => flavor == Flavor::Databricks,
         _ => false,
     }

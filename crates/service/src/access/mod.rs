@@ -107,6 +107,15 @@ impl Identity {
         self.role == Role::Developer
     }
 
+    /// # Errors
+    /// [`ServiceError::AccessDenied`] unless this user may do everything.
+    pub fn check_is_developer(&self) -> Result<(), ServiceError> {
+        if self.is_developer() {
+            return Ok(());
+        }
+        Err(ServiceError::AccessDenied("only developers may do that"))
+    }
+
     /// The names that this user goes by, in the form in which two names of one user are equal.
     pub(crate) fn keys(&self) -> Arc<[String]> {
         let names = self.emails.iter().chain([&self.user_name]);

@@ -49,6 +49,11 @@ pub(crate) struct RawKey {
 }
 
 impl RawKey {
+    /// Rights never do: who lost them must not have them back because somebody does not answer.
+    pub(super) fn may_outlive_its_time(&self) -> bool {
+        !matches!(self.subject, Subject::Reach(_))
+    }
+
     pub(super) fn subject(&self) -> &Subject {
         &self.subject
     }

@@ -188,9 +188,13 @@ impl Cache {
         })
     }
 
-    /// A value past its time, to stand in for an upstream in trouble.
+    /// A value past its time, to stand in for an upstream in trouble. One from before a write does not: the one who
+    /// wrote would not find it.
     pub(crate) fn stale<V: Cacheable>(&self, key: &Key<V>) -> Option<Served<V>> {
         let entry = self.entries.get(&key.raw)?;
+        if !key.raw.may_outlive_its_time() || !self.touches.leave_current(&key.raw, &entry) {
+            return None;
+        }
         let age = entry.age();
         Some(Served {
             value: V::from_kept(entry.value)?,
@@ -239,7 +243,8 @@ impl Cache {
     /// Serves a value from the cache, else from a load that all who ask meanwhile share.
     ///
     /// The load goes on when the one who started it leaves, as long as someone waits for it; one that began before a
-    /// write that it may not have seen is not joined. Its error reaches all who wait and is not kept; while the upstream is in trouble an older value stands in.
+    /// write that it may not have seen is not joined. Its error reaches all who wait and is not kept; while the upstream
+    /// is in trouble an older value stands in.
     pub(crate) async fn get_or_load<V, F>(
         &self,
         key: Key<V>,

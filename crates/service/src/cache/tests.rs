@@ -292,3 +292,30 @@ fn a_search_is_old_after_the_writes_that_change_what_it_finds() {
     assert!(is_current(Some("attributes.run_id = 'r'"), Thing::AnyAssessment));
     assert!(is_current(Some("status = 'OK'"), Thing::AnyRun));
 }
+
+#[tokio::test]
+async fn what_was_kept_before_a_write_does_not_stand_in_afterwards() {
+    let cache = cache(1 << 20);
+    get(&cache, "a", Freshness::Cached, "old").await;
+    touch_run(&cache, "a");
+    let load = async { Err(unavailable()) };
+    assert!(
+        cache
+            .get_or_load(key("a"), Freshness::Cached, load)
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn rights_do_not_outlive_their_time() {
+    let cache = cache(1 << 20);
+    let key = || Keys::of(Scope::new("test")).reach(["ann".to_owned()].into());
+    let short = Fresh {
+        value: Arc::new(Reach::default()),
+        fresh_for: Duration::from_millis(1),
+    };
+    cache.keep(&key(), short, ago(1));
+    let load = async { Err(unavailable()) };
+    assert!(cache.get_or_load(key(), Freshness::Cached, load).await.is_err());
+}

@@ -58,7 +58,8 @@ impl Touches {
         let now = self.nanos(Instant::now());
         if self.things.len() + things.len() > REMEMBERED {
             self.floor.fetch_max(now, Ordering::SeqCst);
-            self.things.clear();
+            // What another touches meanwhile is newer than the floor and must stay.
+            self.things.retain(|_, at| *at > now);
         }
         for thing in things {
             let mut at = self.things.entry(thing.clone()).or_insert(0);

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use domain::{BrokenRule, ExperimentId, ReviewApp, ReviewAppChange, ReviewAppId, Timestamp};
 use store::Changed;
+use tokio::sync::MutexGuard;
 
 use super::change::{Target, changed};
 use crate::Services;
@@ -22,6 +23,10 @@ impl Target for AppTarget {
 
     fn missing(&self) -> ServiceError {
         ServiceError::ReviewAppNotFound(self.id.clone())
+    }
+
+    async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.services.changing.wait(&self.id).await
     }
 
     async fn read(&self) -> Result<Option<ReviewApp>, ServiceError> {
@@ -78,7 +83,7 @@ impl Services {
         members: ReviewAppChange,
         by: String,
     ) -> Result<ReviewApp, ServiceError> {
-        members.check()?;
+        members.check(&[])?;
         self.check_experiment(&experiment).await?;
         let services = self.clone();
         self.write(Vec::new(), async move {
@@ -103,9 +108,9 @@ impl Services {
         seen: Option<Timestamp>,
         by: String,
     ) -> Result<ReviewApp, ServiceError> {
-        change.check()?;
         let fields = change.fields();
         self.change_app(id, fields, seen, by, move |app| {
+            change.check(&app.labeling_schemas)?;
             let ReviewAppChange {
                 agents,
                 labeling_schemas,
@@ -140,8 +145,16 @@ impl Services {
     }
 
     /// The review app of the configured experiment, made if there is none.
-    pub(super) async fn own_app(&self, by: &str) -> Result<ReviewApp, ServiceError> {
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] when no experiment is configured.
+    pub async fn own_review_app(&self, by: &str) -> Result<ReviewApp, ServiceError> {
         let experiment = self.configured_experiment()?;
+        if let Some(app) = self.reviews.find_app(experiment).await? {
+            return Ok(app);
+        }
+        // Several pages of one developer ask at once when there is none yet.
+        let _turn = self.changing.wait(experiment).await;
         if let Some(app) = self.reviews.find_app(experiment).await? {
             return Ok(app);
         }
@@ -150,7 +163,7 @@ impl Services {
             .create_review_app(experiment.clone(), nothing, by.to_owned())
             .await
         {
-            // Someone else made it between our look and our making.
+            // Another server made it between our look and our making.
             Err(ServiceError::Conflict(text)) => {
                 let made = self.reviews.find_app(experiment).await?;
                 made.ok_or(ServiceError::Conflict(text))

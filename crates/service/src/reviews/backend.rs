@@ -84,7 +84,7 @@ pub trait ReviewBackend: Send + Sync + std::fmt::Debug + 'static {
         session: &LabelingSessionId,
         item: &ItemId,
     ) -> Result<Option<Item>, ServiceError>;
-    /// Adds items for traces that have none in the session yet; how many.
+    /// Adds items for traces that have none in the session yet; how many. Called for one session at a time.
     async fn add_items(
         &self,
         app: &ReviewAppId,
@@ -112,7 +112,4 @@ pub trait ReviewBackend: Send + Sync + std::fmt::Debug + 'static {
     /// What is assigned to somebody who goes by one of these names (lower case).
     async fn assignments(&self, app: &ReviewAppId, names: &[String])
     -> Result<Vec<Assignment>, ServiceError>;
-
-    /// Whether it refuses items for traces that there are not, so that we need not look for each.
-    fn checks_traces(&self) -> bool;
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{Item, LabelingSession, ReviewApp, Timestamp};
 use store::Changed;
+use tokio::sync::MutexGuard;
 
 use crate::error::ServiceError;
 
@@ -34,10 +35,12 @@ versioned!(ReviewApp, LabelingSession, Item);
 /// What is to be changed: where it is read and written.
 #[async_trait]
 pub(super) trait Target: Send + Sync {
-    type Thing: Versioned + Send + Sync;
+    type Thing: Versioned + Clone + PartialEq + Send + Sync;
 
     /// The error that says that there is no such thing.
     fn missing(&self) -> ServiceError;
+    /// Waits for one's turn to change it.
+    async fn turn(&self) -> MutexGuard<'_, ()>;
     async fn read(&self) -> Result<Option<Self::Thing>, ServiceError>;
     async fn write(&self, thing: &Self::Thing) -> Result<Changed<Self::Thing>, ServiceError>;
 }
@@ -49,14 +52,16 @@ pub(super) async fn changed<T: Target>(
     seen: Option<Timestamp>,
     change: impl Fn(&mut T::Thing) -> Result<(), ServiceError> + Send + Sync,
 ) -> Result<T::Thing, ServiceError> {
+    // One after the other within this server: a workspace cannot tell that someone came between.
+    let _turn = target.turn().await;
     for nth in 0..TRIES {
         let mut thing = target.read().await?.ok_or_else(|| target.missing())?;
-        let seen = seen.as_ref();
-        if seen.is_some() && seen.map(Timestamp::unix_ms) != thing.last_update_time().map(Timestamp::unix_ms)
-        {
-            return Err(overtaken());
-        }
+        check_seen(seen.as_ref(), &thing)?;
+        let before = thing.clone();
         change(&mut thing)?;
+        if thing == before {
+            return Ok(thing);
+        }
         match target.write(&thing).await? {
             Changed::Done(thing) => return Ok(thing),
             Changed::Missing => return Err(target.missing()),
@@ -70,6 +75,15 @@ pub(super) async fn changed<T: Target>(
     Err(overtaken())
 }
 
+/// Refuses to change what is not as the user has it before their eyes.
+pub(super) fn check_seen(seen: Option<&Timestamp>, thing: &impl Versioned) -> Result<(), ServiceError> {
+    let newest = thing.last_update_time().map(Timestamp::unix_ms);
+    if seen.is_some() && seen.map(Timestamp::unix_ms) != newest {
+        return Err(overtaken());
+    }
+    Ok(())
+}
+
 fn overtaken() -> ServiceError {
     ServiceError::Conflict(
         "it was changed by someone else meanwhile; read it again and repeat the change".into(),
@@ -79,6 +93,7 @@ fn overtaken() -> ServiceError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::turns::Turns;
     use std::sync::Mutex;
 
     fn item(version: i64) -> Item {
@@ -89,7 +104,7 @@ mod tests {
     }
 
     /// A thing that others change so many more times, each time just before our write.
-    struct Contested(Mutex<(i64, i64)>);
+    struct Contested(Mutex<(i64, i64)>, Turns);
 
     #[async_trait]
     impl Target for Contested {
@@ -97,6 +112,10 @@ mod tests {
 
         fn missing(&self) -> ServiceError {
             ServiceError::Interrupted
+        }
+
+        async fn turn(&self) -> MutexGuard<'_, ()> {
+            self.1.wait(&"item").await
         }
 
         async fn read(&self) -> Result<Option<Item>, ServiceError> {
@@ -118,8 +137,12 @@ mod tests {
     }
 
     async fn write(others: i64, seen: Option<i64>) -> Result<i64, ServiceError> {
-        let contested = Contested(Mutex::new((0, others)));
-        let done = changed(contested, seen.map(Timestamp::from_unix_ms), |_| Ok(())).await;
+        let contested = Contested(Mutex::new((0, others)), Turns::default());
+        let comment = |item: &mut Item| {
+            item.comment = Some("changed".into());
+            Ok(())
+        };
+        let done = changed(contested, seen.map(Timestamp::from_unix_ms), comment).await;
         done.map(|item| item.last_update_time().unwrap().unix_ms().unwrap())
     }
 
@@ -128,6 +151,13 @@ mod tests {
         assert_eq!(write(0, None).await.unwrap(), 1);
         assert_eq!(write(5, None).await.unwrap(), 6);
         assert!(matches!(write(1000, None).await, Err(ServiceError::Conflict(_))));
+    }
+
+    #[tokio::test]
+    async fn a_change_of_nothing_makes_no_new_version() {
+        let contested = Contested(Mutex::new((3, 0)), Turns::default());
+        let item = changed(contested, None, |_| Ok(())).await.unwrap();
+        assert_eq!(item.last_update_time(), Some(&Timestamp::from_unix_ms(3)));
     }
 
     #[tokio::test(start_paused = true)]

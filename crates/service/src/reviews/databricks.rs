@@ -1,10 +1,10 @@
 //! Reviews in a Databricks workspace, which keeps them itself (managed evals).
 //!
-//! The workspace sees one user, the owner of our credentials, and offers no conditional writes: a change by another
-//! within the milliseconds between our read and our write is not seen. It filters no lists, so we do.
+//! The workspace sees one user, the owner of our credentials, and offers no conditional writes: those who change one
+//! thing through this server take turns, but a change by another server, or in the workspace itself, between our read
+//! and our write is not seen. It filters no lists, so we do.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use async_trait::async_trait;
 use domain::{
@@ -15,13 +15,13 @@ use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use mlflow_client::{ClientError, MlflowClient};
 use store::{Assignment, Changed, ItemFilter, Page, PageRequest, SessionFilter};
-use tokio::sync::Mutex;
 
 use super::ReviewBackend;
+use super::pages::{all_items, all_sessions};
 use crate::error::ServiceError;
 
-/// The largest page that the workspace gives.
-const MAX_PAGE: u32 = 1000;
+/// Pages without anything wanted that are passed over for one request; then it is for the reader to go on.
+const MAX_PASSED_OVER: usize = 20;
 
 /// Sessions whose items are read at once.
 const PARALLEL_SESSIONS: usize = 8;
@@ -30,67 +30,12 @@ const PARALLEL_SESSIONS: usize = 8;
 #[derive(Debug)]
 pub struct DatabricksReviews {
     client: MlflowClient,
-    /// The workspace makes an item twice when it is asked twice: those who add to one session take turns. A few locks
-    /// for all sessions, by hash.
-    adding: [Mutex<()>; 32],
 }
 
 impl DatabricksReviews {
     /// Reviews in the workspace of this client.
     pub fn new(client: MlflowClient) -> Self {
-        Self {
-            client,
-            adding: std::array::from_fn(|_| Mutex::new(())),
-        }
-    }
-
-    async fn all_sessions(&self, app: &ReviewAppId) -> Result<Vec<LabelingSession>, ServiceError> {
-        let filter = SessionFilter::default();
-        let mut all = Vec::new();
-        let mut token: Option<String> = None;
-        loop {
-            let request = PageRequest {
-                size: MAX_PAGE,
-                token: token.as_deref(),
-            };
-            let page = self.list_sessions(app, &filter, request).await?;
-            all.extend(page.entries);
-            token = page.next_page_token;
-            if token.is_none() {
-                return Ok(all);
-            }
-        }
-    }
-
-    async fn all_traces(
-        &self,
-        app: &ReviewAppId,
-        session: &LabelingSessionId,
-    ) -> Result<Vec<TraceId>, ServiceError> {
-        let mut all = Vec::new();
-        let mut token: Option<String> = None;
-        loop {
-            let request = PageRequest {
-                size: MAX_PAGE,
-                token: token.as_deref(),
-            };
-            let page = self
-                .list_items(app, session, ItemFilter::default(), request)
-                .await?;
-            all.extend(page.entries.into_iter().filter_map(|item| item.source.trace_id));
-            token = page.next_page_token;
-            if token.is_none() {
-                return Ok(all);
-            }
-        }
-    }
-
-    fn adding_to(&self, session: &LabelingSessionId) -> &Mutex<()> {
-        let mut hasher = DefaultHasher::new();
-        session.hash(&mut hasher);
-        #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
-        let nth = hasher.finish() as usize % self.adding.len();
-        &self.adding[nth]
+        Self { client }
     }
 }
 
@@ -110,26 +55,25 @@ fn changed<T>(answer: Result<T, ClientError>) -> Result<Changed<T>, ServiceError
     }
 }
 
-/// Pages with those entries that are wanted. A page of none is passed over while more follow.
+/// Pages with those entries that are wanted. Some pages of none are passed over while more follow.
 async fn filtered<'a, T>(
     page: PageRequest<'_>,
     get: impl Fn(Option<String>) -> BoxFuture<'a, Result<mlflow_client::Page<T>, ClientError>>,
     is_wanted: impl Fn(&T) -> bool,
 ) -> Result<Page<T>, ServiceError> {
-    let mut token = page.token.map(str::to_owned);
-    loop {
-        let mut got = get(token.clone()).await?;
+    let (mut token, mut entries) = (page.token.map(str::to_owned), Vec::new());
+    for _ in 0..=MAX_PASSED_OVER {
+        let mut got = get(token).await?;
         got.entries.retain(&is_wanted);
-        // A token that stays the same would go on for ever.
-        let is_stuck = got.next_page_token.is_some() && got.next_page_token == token;
-        token = got.next_page_token.filter(|_| !is_stuck);
-        if !got.entries.is_empty() || token.is_none() {
-            return Ok(Page {
-                entries: got.entries,
-                next_page_token: token,
-            });
+        (entries, token) = (got.entries, got.next_page_token);
+        if !entries.is_empty() || token.is_none() {
+            break;
         }
     }
+    Ok(Page {
+        entries,
+        next_page_token: token,
+    })
 }
 
 #[async_trait]
@@ -270,8 +214,9 @@ impl ReviewBackend for DatabricksReviews {
         traces: &[TraceId],
         _: &str,
     ) -> Result<u64, ServiceError> {
-        let _turn = self.adding_to(session).lock().await;
-        let there: HashSet<_> = self.all_traces(app, session).await?.into_iter().collect();
+        // The workspace would make an item twice.
+        let there = all_items(self, app, session, |_| true).await?.into_iter();
+        let there: HashSet<_> = there.filter_map(|item| item.source.trace_id).collect();
         let new: Vec<_> = traces.iter().filter(|id| !there.contains(id)).cloned().collect();
         if !new.is_empty() {
             self.client.create_items(app, session, &new).await?;
@@ -304,21 +249,17 @@ impl ReviewBackend for DatabricksReviews {
         app: &ReviewAppId,
         names: &[String],
     ) -> Result<Vec<Assignment>, ServiceError> {
-        let mut sessions = self.all_sessions(app).await?;
+        let mut sessions = all_sessions(self, app).await?;
         sessions.retain(|session| session.is_assigned_to(names.iter().map(String::as_str)));
         let of_session = |session: LabelingSession| async move {
-            let id = session.labeling_session_id;
-            // A session without a run has no traces that could be found by it.
-            let Some(run) = session.mlflow_run_id else {
-                return Ok(Vec::new());
-            };
             let assignment = |trace_id| Assignment {
-                labeling_session_id: id.clone(),
-                mlflow_run_id: run.clone(),
+                labeling_session_id: session.labeling_session_id.clone(),
+                mlflow_run_id: session.mlflow_run_id.clone(),
                 trace_id,
             };
-            let traces = self.all_traces(app, &id).await?;
-            let with_traces = traces.into_iter().map(Some).map(assignment);
+            let items = all_items(self, app, &session.labeling_session_id, |_| true).await?;
+            let traces = items.into_iter().filter_map(|item| item.source.trace_id);
+            let with_traces = traces.map(Some).map(assignment);
             Ok::<_, ServiceError>(with_traces.chain([assignment(None)]).collect())
         };
         let each = sessions.into_iter().map(of_session).collect::<Vec<_>>();
@@ -327,10 +268,6 @@ impl ReviewBackend for DatabricksReviews {
             .try_collect()
             .await?;
         Ok(all.into_iter().flatten().collect())
-    }
-
-    fn checks_traces(&self) -> bool {
-        true
     }
 }
 
@@ -345,17 +282,10 @@ fn is_wanted(session: &LabelingSession, filter: &SessionFilter) -> bool {
         .as_ref()
         .is_none_or(|names| session.is_assigned_to(names.iter().map(String::as_str)))
         && name.as_ref().is_none_or(|name| session.name == *name)
-        && created_by.is_none_or_eq(session.created_by.as_ref())
-        && mlflow_run_id.is_none_or_eq(session.mlflow_run_id.as_ref())
-}
-
-/// A condition that holds when it is not set, or met.
-trait Condition<T> {
-    fn is_none_or_eq(&self, value: Option<&T>) -> bool;
-}
-
-impl<T: PartialEq> Condition<T> for Option<T> {
-    fn is_none_or_eq(&self, value: Option<&T>) -> bool {
-        self.is_none() || self.as_ref() == value
-    }
+        && created_by
+            .as_ref()
+            .is_none_or(|user| session.created_by.as_ref() == Some(user))
+        && mlflow_run_id
+            .as_ref()
+            .is_none_or(|run| session.mlflow_run_id.as_ref() == Some(run))
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{Item, ItemChange, ItemId, LabelingSession, LabelingSessionId, ReviewAppId, Timestamp, TraceId};
 use store::{Changed, ItemFilter, Page, PageRequest};
+use tokio::sync::MutexGuard;
 
-use super::change::{Target, changed};
+use super::change::{Target, changed, check_seen};
 use crate::Services;
 use crate::cache::{Freshness, Thing};
 use crate::error::ServiceError;
@@ -29,6 +30,10 @@ impl Target for ItemTarget {
 
     fn missing(&self) -> ServiceError {
         ServiceError::ItemNotFound(self.id.clone())
+    }
+
+    async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.services.changing.wait(&self.id).await
     }
 
     async fn read(&self) -> Result<Option<Item>, ServiceError> {
@@ -73,7 +78,7 @@ impl Services {
     /// An item.
     ///
     /// # Errors
-    /// [`ServiceError::SessionNotFound`], [`ServiceError::ItemNotFound`].
+    /// [`ServiceError::ItemNotFound`], also where there is no such session.
     pub async fn get_item(&self, session: &LabelingSessionId, id: &ItemId) -> Result<Item, ServiceError> {
         let app = self.app_of_session(session).await?;
         let item = self.reviews.get_item(&app, session, id).await?;
@@ -85,7 +90,7 @@ impl Services {
     /// Changes an item; `seen` is its `last_update_time` as the user knows it.
     ///
     /// # Errors
-    /// [`ServiceError::SessionNotFound`], [`ServiceError::ItemNotFound`], [`ServiceError::Conflict`].
+    /// [`ServiceError::ItemNotFound`], also where there is no such session; [`ServiceError::Conflict`].
     pub async fn update_item(
         &self,
         session: LabelingSessionId,
@@ -104,10 +109,7 @@ impl Services {
             fields: change.fields(),
             by,
         };
-        let apply = move |item: &mut Item| {
-            item.apply(change.clone());
-            Ok(())
-        };
+        let apply = move |item: &mut Item| Ok(item.apply(change.clone())?);
         let changed = self.write(Vec::new(), changed(target, seen, apply));
         let mut item = changed.await?;
         self.preview_one(&mut item).await;
@@ -117,9 +119,20 @@ impl Services {
     /// Takes an item away. Its trace stays linked to the session's run, and labels already given stay.
     ///
     /// # Errors
-    /// [`ServiceError::SessionNotFound`], [`ServiceError::ItemNotFound`].
-    pub async fn delete_item(&self, session: LabelingSessionId, id: ItemId) -> Result<(), ServiceError> {
+    /// [`ServiceError::ItemNotFound`], also where there is no such session; [`ServiceError::Conflict`] when it is not as
+    /// the user has seen it.
+    pub async fn delete_item(
+        &self,
+        session: LabelingSessionId,
+        id: ItemId,
+        seen: Option<Timestamp>,
+    ) -> Result<(), ServiceError> {
         let app = self.app_of_session(&session).await?;
+        if seen.is_some()
+            && let Some(item) = self.reviews.get_item(&app, &session, &id).await?
+        {
+            check_seen(seen.as_ref(), &item)?;
+        }
         let services = self.clone();
         self.write(vec![Thing::Assignments], async move {
             if services.reviews.delete_item(&app, &session, &id).await? {
@@ -136,14 +149,14 @@ impl Services {
             .iter()
             .filter_map(|item| item.source.trace_id.clone())
             .collect();
-        if wanted.is_empty() {
+        let Some(run) = session.mlflow_run_id.clone().filter(|_| !wanted.is_empty()) else {
             return;
-        }
+        };
         // One search finds them all, where asking for each by its id costs MLflow several times as much.
         let search = TraceSearch {
             experiment_ids: Vec::new(),
             filter: None,
-            run_id: session.mlflow_run_id.clone(),
+            run_id: Some(run),
             max_results: SEARCHED_WITH,
             page_token: None,
             order_by: Vec::new(),

@@ -2,15 +2,12 @@
 
 use std::collections::HashSet;
 
-use domain::{BrokenRule, Item, LabelingSessionId, ReviewAppId, RunId, TraceId};
-use store::{ItemFilter, PageRequest};
+use domain::{BrokenRule, Item, LabelingSessionId, RunId, TraceId};
 
+use super::pages::all_items;
 use crate::Services;
 use crate::cache::{Freshness, Thing};
 use crate::error::ServiceError;
-
-/// Items that are read at once.
-const LARGEST_PAGE: u32 = 1000;
 
 /// What became of linking traces to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +42,10 @@ impl Services {
             return Err(BrokenRule::new("mlflow_run_id", format!("must be the session's run, {own}")).into());
         }
         let traces = different(traces);
-        if !self.reviews.checks_traces() {
-            self.check_traces(&traces).await?;
-        }
+        self.check_traces(&traces).await?;
         let services = self.clone();
         self.write(vec![Thing::AnyLink, Thing::Assignments], async move {
+            let _turn = services.linking.wait(&Some(&own)).await;
             services.sink.link_traces(&own, &traces).await?;
             let items_created = services.reviews.add_items(&app, &session, &traces, &by).await?;
             Ok(LinkedToSession {
@@ -70,48 +66,23 @@ impl Services {
         traces: Vec<TraceId>,
         by: String,
     ) -> Result<Vec<Item>, ServiceError> {
-        let (app, _) = self.session_of_app(&session).await?;
+        let (app, found) = self.session_of_app(&session).await?;
         let traces = different(traces);
-        if !self.reviews.checks_traces() {
-            self.check_traces(&traces).await?;
-        }
+        self.check_traces(&traces).await?;
         let services = self.clone();
         self.write(vec![Thing::Assignments], async move {
+            let _turn = services.linking.wait(&found.mlflow_run_id.as_ref()).await;
             services.reviews.add_items(&app, &session, &traces, &by).await?;
-            services.items_of(&app, &session, &traces).await
+            let wanted: HashSet<_> = traces.iter().collect();
+            let is_wanted = |item: &Item| {
+                item.source
+                    .trace_id
+                    .as_ref()
+                    .is_some_and(|id| wanted.contains(id))
+            };
+            all_items(&*services.reviews, &app, &session, is_wanted).await
         })
         .await
-    }
-
-    async fn items_of(
-        &self,
-        app: &ReviewAppId,
-        session: &LabelingSessionId,
-        traces: &[TraceId],
-    ) -> Result<Vec<Item>, ServiceError> {
-        let wanted: HashSet<_> = traces.iter().collect();
-        let is_wanted = |item: &Item| {
-            item.source
-                .trace_id
-                .as_ref()
-                .is_some_and(|id| wanted.contains(id))
-        };
-        let (mut items, mut token) = (Vec::new(), None::<String>);
-        loop {
-            let request = PageRequest {
-                size: LARGEST_PAGE,
-                token: token.as_deref(),
-            };
-            let page = self
-                .reviews
-                .list_items(app, session, ItemFilter::default(), request)
-                .await?;
-            items.extend(page.entries.into_iter().filter(is_wanted));
-            token = page.next_page_token;
-            if token.is_none() {
-                return Ok(items);
-            }
-        }
     }
 
     /// Links traces to a run; how many are linked now.
@@ -126,6 +97,7 @@ impl Services {
         are_traces?;
         let services = self.clone();
         self.write(vec![Thing::AnyLink], async move {
+            let _turn = services.linking.wait(&Some(&run)).await;
             services.sink.link_traces(&run, &traces).await?;
             Ok(traces.len())
         })

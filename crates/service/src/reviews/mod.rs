@@ -10,6 +10,7 @@ mod change;
 mod databricks;
 mod items;
 mod linking;
+mod pages;
 mod schemas;
 mod sessions;
 mod sql;

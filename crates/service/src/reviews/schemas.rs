@@ -1,6 +1,8 @@
 //! Label schemas of the configured experiment's review app.
 
-use domain::{LabelSchema, Timestamp};
+use domain::{LabelSchema, LabelingSession, ReviewAppId, Timestamp};
+
+use super::pages::all_sessions;
 
 use crate::Services;
 use crate::error::ServiceError;
@@ -29,23 +31,23 @@ impl Services {
         by: String,
     ) -> Result<LabelSchema, ServiceError> {
         schema.check()?;
-        let app = self.own_app(&by).await?;
+        let app = self.own_review_app(&by).await?;
         let new = schema.clone();
         self.change_app(app.review_app_id, FIELDS.to_vec(), None, by, move |app| {
             if app.schema(&new.name).is_some() {
                 return Err(taken(&new.name));
             }
-            app.labeling_schemas.push(new.clone());
-            Ok(())
+            Ok(app.add_schema(new.clone())?)
         })
         .await?;
         Ok(schema)
     }
 
-    /// Replaces the label schema of this name, which may get another name. Sessions refer to schemas by name.
+    /// Replaces the label schema of this name. It may get another name unless a session refers to it.
     ///
     /// # Errors
-    /// [`ServiceError::SchemaNotFound`]; [`ServiceError::Conflict`] when the new name is another's.
+    /// [`ServiceError::SchemaNotFound`]; [`ServiceError::Conflict`] when the new name is another's, or when a session
+    /// refers to the old one: its reviewers would not be asked any more, and their labels have the old name.
     pub async fn update_label_schema(
         &self,
         name: String,
@@ -56,18 +58,34 @@ impl Services {
         schema.check()?;
         let id = self.review_app_id().await?;
         let id = id.ok_or_else(|| ServiceError::SchemaNotFound(name.clone()))?;
+        if schema.name != name {
+            self.check_unused(&id, &name).await?;
+        }
         let new = schema.clone();
         self.change_app(id, FIELDS.to_vec(), seen, by, move |app| {
+            let place = app.labeling_schemas.iter().position(|schema| schema.name == name);
+            let place = place.ok_or_else(|| ServiceError::SchemaNotFound(name.clone()))?;
             if new.name != name && app.schema(&new.name).is_some() {
                 return Err(taken(&new.name));
             }
-            let schemas = &mut app.labeling_schemas;
-            let old = schemas.iter_mut().find(|schema| schema.name == name);
-            *old.ok_or_else(|| ServiceError::SchemaNotFound(name.clone()))? = new.clone();
+            app.labeling_schemas[place] = new.clone();
             Ok(())
         })
         .await?;
         Ok(schema)
+    }
+
+    async fn check_unused(&self, app: &ReviewAppId, name: &str) -> Result<(), ServiceError> {
+        let sessions = all_sessions(&*self.reviews, app).await?;
+        let refers =
+            |session: &LabelingSession| session.labeling_schemas.iter().any(|schema| schema.name == name);
+        match sessions.iter().find(|session| refers(session)) {
+            Some(session) => Err(ServiceError::Conflict(format!(
+                "the labeling session {:?} refers to the label schema {name:?}, which keeps its name therefore",
+                session.name
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Takes a label schema away. Sessions that name it go on without it; labels given by it stay.

@@ -2,11 +2,13 @@
 
 use async_trait::async_trait;
 use domain::{
-    BrokenRule, LabelingSession, LabelingSessionId, ReviewApp, ReviewAppId, SessionChange, Timestamp,
+    BrokenRule, LabelSchemaRef, LabelingSession, LabelingSessionId, ReviewApp, ReviewAppId, SessionChange,
+    Timestamp,
 };
 use store::{Changed, Page, PageRequest, SessionFilter};
+use tokio::sync::MutexGuard;
 
-use super::change::{Target, changed};
+use super::change::{Target, changed, check_seen};
 use crate::Services;
 use crate::access::Identity;
 use crate::cache::Thing;
@@ -27,6 +29,10 @@ impl Target for SessionTarget {
 
     fn missing(&self) -> ServiceError {
         ServiceError::SessionNotFound(self.id.clone())
+    }
+
+    async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.services.changing.wait(&self.id).await
     }
 
     async fn read(&self) -> Result<Option<LabelingSession>, ServiceError> {
@@ -58,20 +64,20 @@ impl Services {
                 next_page_token: None,
             });
         };
-        if asking.is_developer() {
-            return self.reviews.list_sessions(&app, &filter, page).await;
+        let mut asked_for = None;
+        if !asking.is_developer() {
+            asked_for = filter.assigned_to.replace(asking.keys().to_vec());
         }
-        let own = asking.keys().to_vec();
-        let asked_for = filter.assigned_to.take();
-        // A reviewer who looks for what is assigned to others finds what is assigned to both.
-        let is_asked_for = |session: &LabelingSession| {
-            asked_for
-                .as_ref()
-                .is_none_or(|names| session.is_assigned_to(names.iter().map(String::as_str)))
-        };
-        filter.assigned_to = Some(own);
         let mut found = self.reviews.list_sessions(&app, &filter, page).await?;
-        found.entries.retain(is_asked_for);
+        // A reviewer who looks for what is assigned to others finds what is assigned to both.
+        if let Some(names) = asked_for {
+            let is_asked_for =
+                |session: &LabelingSession| session.is_assigned_to(names.iter().map(String::as_str));
+            found.entries.retain(is_asked_for);
+        }
+        for session in &mut found.entries {
+            session.spell(&asking.user_name);
+        }
         Ok(found)
     }
 
@@ -99,8 +105,8 @@ impl Services {
         if members.name.is_none() {
             return Err(BrokenRule::new("name", "is required").into());
         }
-        let app = self.own_app(&by).await?;
-        check_schemas(&members, &app)?;
+        let app = self.own_review_app(&by).await?;
+        check_schemas(&members, &app, &[])?;
         let services = self.clone();
         self.write(vec![Thing::AnyRun, Thing::Assignments], async move {
             services.reviews.create_session(&app, &members, &by).await
@@ -123,7 +129,8 @@ impl Services {
         let change = change.checked()?;
         let app = self.app_of_session(&id).await?;
         if change.labeling_schemas.is_some() {
-            check_schemas(&change, &self.get_review_app(&app).await?)?;
+            let (stored, whole) = tokio::join!(self.get_labeling_session(&id), self.get_review_app(&app));
+            check_schemas(&change, &whole?, &stored?.labeling_schemas)?;
         }
         let target = SessionTarget {
             services: self.clone(),
@@ -143,9 +150,14 @@ impl Services {
     /// Takes a session away with its items. Labels already given stay, and so does its run.
     ///
     /// # Errors
-    /// [`ServiceError::SessionNotFound`].
-    pub async fn delete_labeling_session(&self, id: LabelingSessionId) -> Result<(), ServiceError> {
+    /// [`ServiceError::SessionNotFound`]; [`ServiceError::Conflict`] when it is not as the user has seen it.
+    pub async fn delete_labeling_session(
+        &self,
+        id: LabelingSessionId,
+        seen: Option<Timestamp>,
+    ) -> Result<(), ServiceError> {
         let (app, session) = self.session_of_app(&id).await?;
+        check_seen(seen.as_ref(), &session)?;
         let mut things = vec![Thing::Assignments, Thing::AnyRun];
         things.extend(session.mlflow_run_id.clone().map(Thing::Run));
         let services = self.clone();
@@ -175,9 +187,15 @@ impl Services {
     }
 }
 
-fn check_schemas(members: &SessionChange, app: &ReviewApp) -> Result<(), ServiceError> {
+/// Those that the session refers to already are not asked about: one may be deleted since.
+fn check_schemas(
+    members: &SessionChange,
+    app: &ReviewApp,
+    stored: &[LabelSchemaRef],
+) -> Result<(), ServiceError> {
     let named = members.labeling_schemas.as_deref().unwrap_or_default();
-    match named.iter().position(|schema| app.schema(&schema.name).is_none()) {
+    let is_unknown = |schema: &LabelSchemaRef| !stored.contains(schema) && app.schema(&schema.name).is_none();
+    match named.iter().position(is_unknown) {
         Some(index) => Err(BrokenRule::new(
             format!("labeling_schemas[{index}].name"),
             "must be the name of a label schema that there is",

@@ -124,6 +124,8 @@ impl ReviewBackend for SqlReviews {
         let made = match self.store.create_session(&new, by).await {
             Ok(Changed::Done(session)) => return Ok(session),
             Ok(_) => ServiceError::ReviewAppNotFound(app.review_app_id.clone()),
+            // Whether the session is there is not known: its run must stay.
+            Err(error) if error.is_transient() => return Err(error.into()),
             Err(error) => error.into(),
         };
         // Nobody will ever look for it.
@@ -177,11 +179,11 @@ impl ReviewBackend for SqlReviews {
 
     async fn get_item(
         &self,
-        _: &ReviewAppId,
+        app: &ReviewAppId,
         session: &LabelingSessionId,
         item: &ItemId,
     ) -> Result<Option<Item>, ServiceError> {
-        Ok(self.store.get_item(session, item).await?)
+        Ok(self.store.get_item(app, session, item).await?)
     }
 
     async fn add_items(
@@ -206,22 +208,22 @@ impl ReviewBackend for SqlReviews {
 
     async fn update_item(
         &self,
-        _: &ReviewAppId,
+        app: &ReviewAppId,
         session: &LabelingSessionId,
         item: &Item,
         _: &[&'static str],
         by: &str,
     ) -> Result<Changed<Item>, ServiceError> {
-        Ok(self.store.update_item(session, item, by).await?)
+        Ok(self.store.update_item(app, session, item, by).await?)
     }
 
     async fn delete_item(
         &self,
-        _: &ReviewAppId,
+        app: &ReviewAppId,
         session: &LabelingSessionId,
         item: &ItemId,
     ) -> Result<bool, ServiceError> {
-        Ok(self.store.delete_item(session, item).await?)
+        Ok(self.store.delete_item(app, session, item).await?)
     }
 
     async fn assignments(
@@ -230,9 +232,5 @@ impl ReviewBackend for SqlReviews {
         names: &[String],
     ) -> Result<Vec<Assignment>, ServiceError> {
         Ok(self.store.assignments(app, names).await?)
-    }
-
-    fn checks_traces(&self) -> bool {
-        false
     }
 }

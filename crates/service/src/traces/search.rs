@@ -163,7 +163,7 @@ impl Services {
             };
             experiment_ids.push(experiment_id);
         }
-        let filter = joined_filter(run_id.as_ref(), filter);
+        let filter = joined_filter(run_id.as_ref(), filter)?;
         Ok(SearchTraces {
             experiment_ids,
             filter,
@@ -197,14 +197,26 @@ impl Services {
 }
 
 /// MLflow joins conditions with AND only. `attributes.run_id` means: logged by the run, or linked to it.
-fn joined_filter(run_id: Option<&RunId>, filter: Option<String>) -> Option<String> {
+///
+/// # Errors
+/// When the filter names a run besides: MLflow takes the last of two (seen on 3.17.2), and finds what is in another run.
+fn joined_filter(run_id: Option<&RunId>, filter: Option<String>) -> Result<Option<String>, BrokenRule> {
     let filter = filter.filter(|filter| !filter.trim().is_empty());
-    match (run_id, filter) {
-        // An id holds no quote: see `RunId`.
-        (Some(run_id), Some(filter)) => Some(format!("attributes.run_id = '{run_id}' AND {filter}")),
-        (Some(run_id), None) => Some(format!("attributes.run_id = '{run_id}'")),
-        (None, filter) => filter,
+    let (run_id, filter) = match (run_id, filter) {
+        (None, filter) => return Ok(filter),
+        (Some(run_id), filter) => (run_id, filter.unwrap_or_default()),
+    };
+    let lower = filter.to_ascii_lowercase();
+    if ["run_id", "sourcerun"].iter().any(|word| lower.contains(word)) {
+        return Err(BrokenRule::new("filter", "must not name a run beside run_id"));
     }
+    // An id holds no quote: see `RunId`.
+    let of_run = format!("attributes.run_id = '{run_id}'");
+    Ok(Some(if filter.is_empty() {
+        of_run
+    } else {
+        format!("{filter} AND {of_run}")
+    }))
 }
 
 #[cfg(test)]
@@ -214,18 +226,31 @@ mod tests {
     #[test]
     fn a_run_narrows_the_filter_that_is_given() {
         let run: RunId = "abc".parse().unwrap();
-        let of_run = "attributes.run_id = 'abc'";
-        assert_eq!(joined_filter(Some(&run), None).as_deref(), Some(of_run));
+        let joined = |run, filter: Option<&str>| joined_filter(run, filter.map(str::to_owned)).unwrap();
+        let of_run = Some("attributes.run_id = 'abc'".to_owned());
+        assert_eq!(joined(Some(&run), None), of_run);
+        assert_eq!(joined(Some(&run), Some("  ")), of_run);
+        let both = "status = 'OK' AND attributes.run_id = 'abc'".to_owned();
+        assert_eq!(joined(Some(&run), Some("status = 'OK'")), Some(both));
         assert_eq!(
-            joined_filter(Some(&run), Some("  ".into())).as_deref(),
-            Some(of_run)
+            joined(None, Some("run_id = 'x'")).as_deref(),
+            Some("run_id = 'x'")
         );
-        let both = joined_filter(Some(&run), Some("status = 'OK'".into()));
-        assert_eq!(both, Some(format!("{of_run} AND status = 'OK'")));
-        assert_eq!(
-            joined_filter(None, Some("status = 'OK'".into())).as_deref(),
-            Some("status = 'OK'")
-        );
-        assert_eq!(joined_filter(None, Some(String::new())), None);
+        assert_eq!(joined(None, Some("")), None);
+    }
+
+    #[test]
+    fn a_second_run_beside_the_first_is_refused() {
+        let run: RunId = "abc".parse().unwrap();
+        for filter in [
+            "run_id = 'x'",
+            "attributes.RUN_ID='x'",
+            "metadata.`mlflow.sourceRun` = 'x'",
+        ] {
+            assert!(
+                joined_filter(Some(&run), Some(filter.to_owned())).is_err(),
+                "{filter}"
+            );
+        }
     }
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::linking::MAX_TRACES;
 use super::{Done, versioned};
-use crate::extract::{Asking, AtLeastOne, Json, Listing, PathId, Query, Seen, UpdateMask};
+use crate::extract::{Asking, AtLeastOne, IfMatch, Json, Listing, PathId, Query, Seen, UpdateMask};
 use crate::problem::Problem;
 use crate::routes::problems::{
     BodyProblems, ConflictProblems, QueryProblems, ReadProblems, UpstreamProblems,
@@ -63,7 +63,6 @@ pub struct CreatedItems {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ItemBody {
     /// How far it has come.
-    #[schema(inline)]
     state: Option<ItemState>,
     /// Labels by name, set one by one: those that are not named stay, null takes one away.
     #[schema(value_type = Option<BTreeMap<String, Label>>, example = json!({"tone": {"value": "friendly", "comment": "throughout"}}))]
@@ -169,7 +168,8 @@ pub async fn get_item(
     params(
         ("labeling_session_id" = String, Path, description = "The session's id", example = "9d8c7b6a5f4e3d2c1b0a9f8e7d6c5b4a"),
         ("item_id" = String, Path, description = "The item's id", example = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
-        UpdateMask
+        UpdateMask,
+        IfMatch
     ),
     request_body = ItemBody,
     responses(
@@ -192,9 +192,9 @@ pub async fn update_item(
     let mask = mask.among(&["state", "labels", "comment", "chat_rounds"])?;
     let change = ItemChange {
         state: mask.required("state", body.state)?,
-        labels: mask.required("labels", body.labels)?,
+        labels: mask.emptied("labels", body.labels),
         comment: mask.clearable("comment", body.comment),
-        chat_rounds: mask.required("chat_rounds", body.chat_rounds)?,
+        chat_rounds: mask.emptied("chat_rounds", body.chat_rounds),
     };
     let seen = seen.or(body.last_update_time);
     let item = services
@@ -210,16 +210,18 @@ pub async fn update_item(
     tag = "reviews",
     params(
         ("labeling_session_id" = String, Path, description = "The session's id", example = "9d8c7b6a5f4e3d2c1b0a9f8e7d6c5b4a"),
-        ("item_id" = String, Path, description = "The item's id", example = "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
+        ("item_id" = String, Path, description = "The item's id", example = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+        IfMatch
     ),
-    responses((status = 200, description = "It is deleted", body = Done), ReadProblems, UpstreamProblems)
+    responses((status = 200, description = "It is deleted", body = Done), ReadProblems, ConflictProblems, UpstreamProblems)
 )]
 pub async fn delete_item(
     PathId(session): PathId<LabelingSessionId>,
     PathId(id): PathId<ItemId>,
     State(services): State<Services>,
+    seen: Seen,
 ) -> Result<JsonAnswer<Done>, Problem> {
     let message = format!("the item {id} is deleted");
-    services.delete_item(session, id).await?;
+    services.delete_item(session, id, seen.or(None)).await?;
     Ok(JsonAnswer(Done { message }))
 }

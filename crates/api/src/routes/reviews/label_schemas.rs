@@ -7,7 +7,7 @@ use domain::LabelSchema;
 use service::Services;
 
 use super::{Done, versioned};
-use crate::extract::{Asking, Json, SchemaName, Seen};
+use crate::extract::{Asking, IfMatch, Json, SchemaName, Seen};
 use crate::problem::Problem;
 use crate::routes::problems::{BodyProblems, ConflictProblems, ReadProblems, UpstreamProblems};
 
@@ -49,7 +49,7 @@ pub async fn create_label_schema(
     patch,
     path = "/api/label-schemas/{schema_name}",
     tag = "reviews",
-    params(("schema_name" = String, Path, description = "The label schema's name", example = "correctness")),
+    params(("schema_name" = String, Path, description = "The label schema's name", example = "correctness"), IfMatch),
     request_body = LabelSchema,
     responses(
         (status = 200, description = "The label schema as it is now", body = LabelSchema),

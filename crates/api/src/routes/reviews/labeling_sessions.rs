@@ -10,7 +10,7 @@ use service::{Services, SessionFilter};
 use utoipa::ToSchema;
 
 use super::{Done, versioned};
-use crate::extract::{Asking, Json, Listing, Mask, PathId, Query, Seen, UpdateMask};
+use crate::extract::{Asking, IfMatch, Json, Listing, Mask, PathId, Query, Seen, UpdateMask};
 use crate::problem::Problem;
 use crate::routes::problems::{
     BodyProblems, ConflictProblems, QueryProblems, ReadProblems, UpstreamProblems,
@@ -64,8 +64,8 @@ impl LabelingSessionBody {
     fn into_change(self, mask: &Mask) -> Result<SessionChange, Problem> {
         Ok(SessionChange {
             name: mask.required("name", self.name)?,
-            assigned_users: mask.required("assigned_users", self.assigned_users)?,
-            labeling_schemas: mask.required("labeling_schemas", self.labeling_schemas)?,
+            assigned_users: mask.emptied("assigned_users", self.assigned_users),
+            labeling_schemas: mask.emptied("labeling_schemas", self.labeling_schemas),
             agent: mask.clearable("agent", self.agent),
             dataset: mask.clearable("dataset", self.dataset),
             additional_configs: mask.clearable("additional_configs", self.additional_configs),
@@ -139,10 +139,12 @@ pub async fn create_labeling_session(
     responses((status = 200, description = "The session", body = LabelingSession), ReadProblems, UpstreamProblems)
 )]
 pub async fn get_labeling_session(
+    Asking(identity): Asking,
     PathId(id): PathId<LabelingSessionId>,
     State(services): State<Services>,
 ) -> Result<Response, Problem> {
-    let session = services.get_labeling_session(&id).await?;
+    let mut session = services.get_labeling_session(&id).await?;
+    session.spell(&identity.user_name);
     Ok(versioned(&session, session.last_update_time.as_ref()))
 }
 
@@ -154,7 +156,8 @@ pub async fn get_labeling_session(
     tag = "reviews",
     params(
         ("labeling_session_id" = String, Path, description = "The session's id", example = "9d8c7b6a5f4e3d2c1b0a9f8e7d6c5b4a"),
-        UpdateMask
+        UpdateMask,
+        IfMatch
     ),
     request_body = LabelingSessionBody,
     responses(
@@ -186,14 +189,15 @@ pub async fn update_labeling_session(
     delete,
     path = "/api/labeling-sessions/{labeling_session_id}",
     tag = "reviews",
-    params(("labeling_session_id" = String, Path, description = "The session's id", example = "9d8c7b6a5f4e3d2c1b0a9f8e7d6c5b4a")),
-    responses((status = 200, description = "It is deleted", body = Done), ReadProblems, UpstreamProblems)
+    params(("labeling_session_id" = String, Path, description = "The session's id", example = "9d8c7b6a5f4e3d2c1b0a9f8e7d6c5b4a"), IfMatch),
+    responses((status = 200, description = "It is deleted", body = Done), ReadProblems, ConflictProblems, UpstreamProblems)
 )]
 pub async fn delete_labeling_session(
     PathId(id): PathId<LabelingSessionId>,
     State(services): State<Services>,
+    seen: Seen,
 ) -> Result<JsonAnswer<Done>, Problem> {
     let message = format!("the labeling session {id} is deleted");
-    services.delete_labeling_session(id).await?;
+    services.delete_labeling_session(id, seen.or(None)).await?;
     Ok(JsonAnswer(Done { message }))
 }

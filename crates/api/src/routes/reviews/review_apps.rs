@@ -10,7 +10,7 @@ use service::Services;
 use utoipa::ToSchema;
 
 use super::versioned;
-use crate::extract::{Asking, Json, Listing, PathId, Query, Seen, UpdateMask};
+use crate::extract::{Asking, IfMatch, Json, Listing, PathId, Query, Seen, UpdateMask};
 use crate::problem::Problem;
 use crate::routes::problems::{
     BodyProblems, ConflictProblems, QueryProblems, ReadProblems, UpstreamProblems,
@@ -124,7 +124,8 @@ pub async fn create_review_app(
     tag = "reviews",
     params(
         ("review_app_id" = String, Path, description = "The review app's id", example = "4b2f0d6c8e1a4f7d9c3b5a7e6f8d0c1b"),
-        UpdateMask
+        UpdateMask,
+        IfMatch
     ),
     request_body = ReviewAppBody,
     responses(
@@ -145,8 +146,8 @@ pub async fn update_review_app(
 ) -> Result<Response, Problem> {
     let mask = mask.among(&["agents", "labeling_schemas"])?;
     let change = ReviewAppChange {
-        agents: mask.required("agents", body.agents)?,
-        labeling_schemas: mask.required("labeling_schemas", body.labeling_schemas)?,
+        agents: mask.emptied("agents", body.agents),
+        labeling_schemas: mask.emptied("labeling_schemas", body.labeling_schemas),
     };
     let app = services
         .update_review_app(id, change, seen.or(None), identity.user_name)
