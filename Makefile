@@ -12,7 +12,8 @@ help: ## say what can be made
 
 run: ## serve a real MLflow with sample traces, or the one of MLFLOW_TRACKING_URI
 	$(CARGO) build --release --locked --package trace-server
-	$(if $(MLFLOW_TRACKING_URI),,$(SERVE) --data $(SAMPLES) --) tests/run.py target/release/trace-server
+	$(if $(MLFLOW_TRACKING_URI),,DATABASE_URL=$${DATABASE_URL:-sqlite://$(SAMPLES)/reviews.db} \
+	    $(SERVE) --data $(SAMPLES) --) tests/run.py target/release/trace-server
 
 test: lint ## lint, then all tests against real servers: MLflow, new and old, and PostgreSQL
 	$(CARGO) build --locked --package trace-server
@@ -26,6 +27,7 @@ lint: ## formatting, clippy, documentation
 bench: ## compare us with MLflow itself, cold and warm, in one run
 	$(CARGO) build --release --locked --package trace-server
 	$(SERVE) --data $(SAMPLES) -- tests/bench.py target/release/trace-server
+	$(SERVE) --data $(SAMPLES) -- tests/bench_labeling.py target/release/trace-server
 
 openapi: ## write openapi/openapi.json anew
 	$(CARGO) run --locked --quiet --package trace-server -- openapi > openapi/openapi.json

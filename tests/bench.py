@@ -7,6 +7,7 @@ Cold: trace-server asked past its cache, against the very upstream call it makes
 Warm: the time that trace-server itself says it took until its answer began (`server-timing`), and what one client sees.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -14,22 +15,30 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
+from collections.abc import Iterator
 
 ROUNDS = 40
 SEARCH = {"max_results": 10}
 
 
 def main() -> None:
-    mlflow = os.environ["MLFLOW_TRACKING_URI"]
     with open(os.environ["MLFLOW_SEED_FILE"], encoding="utf-8") as file:
         named = json.load(file)["named"]
-    env = os.environ | {"PORT": "0", "TRACE_SERVER_LOG": "warn,trace_server=info"}
-    server = subprocess.Popen([sys.argv[1]], stdout=subprocess.PIPE, text=True, env=env)
+    with tempfile.TemporaryDirectory() as folder:
+        with started(sys.argv[1], {"DATABASE_URL": f"sqlite://{folder}/reviews.db"}) as own:
+            compare(own, os.environ["MLFLOW_TRACKING_URI"], named)
+
+
+@contextlib.contextmanager
+def started(binary: str, settings: dict[str, str]) -> Iterator[str]:
+    """A trace-server with these settings beside those of the environment; its address."""
+    env = os.environ | {"PORT": "0", "TRACE_SERVER_LOG": "warn,trace_server=info"} | settings
+    server = subprocess.Popen([binary], stdout=subprocess.PIPE, text=True, env=env)
     try:
-        own = next(match[1] for line in server.stdout if (match := re.search(r"listening on (http://\S+)", line)))
-        compare(own, mlflow, named)
+        yield next(match[1] for line in server.stdout if (match := re.search(r"listening on (http://\S+)", line)))
     finally:
         server.terminate()
         server.stdout.close()
@@ -52,7 +61,7 @@ def compare(own: str, mlflow: str, named: dict[str, str]) -> None:
             direct.append(call(mlflow, *theirs)[0])
             cold.append(call(own, *ours, {"cache-control": "no-cache"})[0])
         for _ in range(ROUNDS * 5):
-            took, answer, size = call(own, *ours)
+            took, answer, size, _ = call(own, *ours)
             assert answer.getheader("x-cache") == "hit"
             warm.append(took)
             inside.append(float(answer.getheader("server-timing").split("dur=")[1]))
@@ -60,8 +69,10 @@ def compare(own: str, mlflow: str, named: dict[str, str]) -> None:
         print(f"{name:20}{size:>10}{ms[0]:>12.1f}{ms[1]:>10.1f}{ms[1] / ms[0]:>8.2f}{ms[2]:>10.2f}{ms[3]:>17.3f}")
 
 
-def call(base: str, path: str, body: object, headers: dict[str, str] | None = None) -> tuple[float, http.client.HTTPResponse, int]:
-    """One call on a connection of its own, read to its end: milliseconds, the answer's head, its bytes."""
+def call(
+    base: str, path: str, body: object, headers: dict[str, str] | None = None
+) -> tuple[float, http.client.HTTPResponse, int, bytes]:
+    """One call on a connection of its own, read to its end: milliseconds, the answer's head, its size and itself."""
     address = urllib.parse.urlsplit(base)
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
     begun = time.perf_counter()
@@ -70,11 +81,11 @@ def call(base: str, path: str, body: object, headers: dict[str, str] | None = No
     else:
         connection.request("POST", path, json.dumps(body), {"content-type": "application/json"} | (headers or {}))
     answer = connection.getresponse()
-    size = len(answer.read())
+    text = answer.read()
     took = (time.perf_counter() - begun) * 1000
     connection.close()
     assert answer.status == 200, (path, answer.status)
-    return took, answer, size
+    return took, answer, len(text), text
 
 
 if __name__ == "__main__":

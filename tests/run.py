@@ -39,6 +39,7 @@ def restore_interrupt() -> None:
 
 def suggest(base: str) -> None:
     search = json.dumps({"max_results": 3})
+    session = json.dumps({"name": "Week 47", "assigned_users": ["ann@example.com"]})
     trace = first_trace(base, search) or "TRACE_ID"
     print(
         f"""
@@ -47,6 +48,7 @@ def suggest(base: str) -> None:
     curl {base}/api/mlflow/search-traces -H 'content-type: application/json' -d '{search}'
     curl {base}/api/traces/{trace}
     curl "{base}/api/traces/{trace}/spans?view=summary"
+    curl {base}/api/labeling-sessions -H 'content-type: application/json' -d '{session}'
     {base}/docs
 
   Ctrl-C stops both.

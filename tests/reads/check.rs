@@ -18,6 +18,7 @@ async fn a_good_connection_is_said_to_be_good() {
     assert!(is_good, "{text}");
     for told in [
         "✓ the server answers: MLflow 3.17.2",
+        "✓ reviews are kept in SQLite, ",
         "\"support-agent-review\"",
         "✓ search finds 10",
         "✓ spans of",
@@ -48,6 +49,13 @@ async fn what_is_wrong_is_said_with_its_fix() {
                 ("DATABRICKS_TOKEN", "wrong-secret"),
             ],
             "fix: set MLFLOW_TRACKING_TOKEN",
+        ),
+        (
+            vec![
+                ("MLFLOW_TRACKING_URI", upstream.url.as_str()),
+                ("DATABASE_URL", "sqlite:///nowhere/at/all/x.db"),
+            ],
+            "fix: set DATABASE_URL",
         ),
         (vec![], "set MLFLOW_TRACKING_URI"),
     ] {

@@ -147,3 +147,49 @@ async fn many_servers_may_start_on_one_new_database_at_once() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_write_under_way_is_done_before_the_process_ends() {
+    let place = Place::new(Kept::Sqlite).await;
+    let traces = place.traces(1).await;
+    let gate = Gate::default();
+    let held = gate.clone();
+    place.proxy.rule(move |call| {
+        let is_label = call.path.ends_with("/assessments");
+        if is_label {
+            Fault::Held(held.clone())
+        } else {
+            Fault::None
+        }
+    });
+    let path = format!("/api/traces/{}/feedback", traces[0]);
+    let body = json!({"assessment": {"name": "tone", "value": "good"}});
+    {
+        let dev = place.server.as_user(DEV);
+        let mut request = std::pin::pin!(dev.post(&path, &body).send());
+        let under_way = place
+            .proxy
+            .until("the label is under way", |proxy| proxy.count("/assessments") == 1);
+        tokio::select! {
+            _ = &mut request => unreachable!("it is held"),
+            () = under_way => {}
+        }
+        // The one who asked hangs up: no connection holds the process back.
+    }
+    place.server.terminate();
+    let ended = tokio::spawn(place.server.ended());
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(!ended.is_finished(), "it waits for the write");
+    gate.open();
+    let (status, log) = ended.await.unwrap();
+    assert!(
+        status.success() && !log.join("\n").contains("broken off"),
+        "{log:?}"
+    );
+    let trace = format!("{}/api/3.0/mlflow/traces/{}", place.upstream.url, traces[0]);
+    let (_, trace) = harness::answer(harness::http_client().get(trace)).await;
+    assert_eq!(
+        trace["trace"]["trace_info"]["assessments"][0]["assessment_name"],
+        "tone"
+    );
+}

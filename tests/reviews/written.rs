@@ -92,6 +92,62 @@ async fn a_label_is_seen_by_the_next_read_and_all_else_stays_cached() {
 }
 
 #[tokio::test]
+async fn a_label_given_through_one_server_is_seen_through_another() {
+    let place = Place::new(Kept::Postgres).await;
+    let traces = place.traces(2).await;
+    let (session, _) = place.session(&["ann@example.com"], &traces[..1]).await;
+    let database = place.database.as_ref().unwrap().url();
+    let settings = [
+        ("MLFLOW_TRACKING_URI", place.upstream.url.as_str()),
+        ("MLFLOW_EXPERIMENT_ID", place.experiment.as_str()),
+        ("TRACE_SERVER_TRUST_PROXY", "true"),
+        ("DEVELOPERS", DEV),
+        ("DATABASE_URL", database),
+    ];
+    let other = harness::TraceServer::with(&settings).await;
+    let batches = [&traces[0], &traces[1]].map(|id| json!({"trace_ids": [id]}));
+    let read = async |batch: &Value| {
+        let request = other.as_user(DEV).post("/api/traces/batch", batch);
+        let response = request.send().await.unwrap();
+        let how = response.headers()["x-cache"].to_str().unwrap().to_owned();
+        let answer: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+        (how, labels(&answer["traces"][0]).len())
+    };
+    // Once it has begun to listen, what it reads stays in its cache.
+    for batch in &batches {
+        while read(batch).await.0 != "hit" {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+    let label = json!({"assessment": {"name": "tone", "value": "good"}});
+    let path = format!("/api/traces/{}/feedback", traces[0]);
+    place
+        .server
+        .as_user("ann@example.com")
+        .post_json(&path, &label)
+        .await;
+    let mut reads = 1;
+    while read(&batches[0]).await.1 == 0 {
+        reads += 1;
+        assert!(reads < 500, "its entry is good for minutes, and nobody told it");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(read(&batches[1]).await, ("hit".to_owned(), 0), "all else stays");
+    // So are rights.
+    let bob = other.as_user("bob@example.com");
+    let theirs = format!("/api/labeling-sessions/{session}");
+    assert_eq!(bob.try_get(&theirs).await.0, 403);
+    let assign = json!({"assigned_users": ["bob@example.com"]});
+    place.server.as_user(DEV).patch_json(&theirs, &assign).await;
+    let mut asked = 1;
+    while bob.try_get(&theirs).await.0 == 403 {
+        asked += 1;
+        assert!(asked < 500, "rights are good for 10 s");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_page_read_while_a_label_is_given_is_not_kept_for_new() {
     let place = Place::new(Kept::Sqlite).await;
     let traces = place.traces(2).await;

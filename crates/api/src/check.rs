@@ -7,6 +7,7 @@ use std::time::Instant;
 use domain::{ExperimentId, TraceId};
 use futures::StreamExt;
 use mlflow_client::{ClientError, Flavor, MlflowClient, SearchTraces};
+use store::Store;
 
 use crate::config::Config;
 use crate::wiring;
@@ -60,6 +61,7 @@ impl Report<'_> {
         if !self.reaches(&client).await? || !self.is_known(&client).await? {
             return Ok(());
         }
+        self.keeps_reviews(config, &client).await?;
         let Some(experiment_id) = experiment_id else {
             return self
                 .notes("no experiment is configured (MLFLOW_EXPERIMENT_ID): every search must name one");
@@ -105,6 +107,24 @@ impl Report<'_> {
                 .works(&format!("the workspace knows us as {}", user.user_name))
                 .map(|()| true),
             Err(error) => self.fails(&error.to_string(), fix_for(&error)).map(|()| false),
+        }
+    }
+
+    async fn keeps_reviews(&mut self, config: &Config, client: &MlflowClient) -> io::Result<()> {
+        if config.reviews.are_in_workspace(client.server().flavor) {
+            return self.notes("reviews are kept in the workspace");
+        }
+        let database = config.reviews.store();
+        let opened = async {
+            Store::open(&database).await?;
+            Store::describe(&database)
+        };
+        match opened.await {
+            Ok(description) => self.works(&format!("reviews are kept in {description}")),
+            Err(error) => {
+                let fix = "set DATABASE_URL to sqlite://PATH in a folder that can be written to, or to a PostgreSQL that runs";
+                self.fails(&error.to_string(), fix)
+            }
         }
     }
 

@@ -76,6 +76,7 @@ pub async fn server(config: &Config) -> Result<Server, WiringError> {
         (Arc::new(in_database), Store::describe(&database)?)
     };
     let services = services(config, client, backend)?;
+    tokio::spawn(services.clone().listen_to_peers());
     let ending = CancellationToken::new();
     let state = AppState::new(services.clone(), settings(config, &upstream), ending.clone());
     let router_config = RouterConfig {

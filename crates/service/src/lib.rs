@@ -12,6 +12,7 @@ mod cache;
 mod coalesce;
 mod error;
 mod labels;
+mod peers;
 mod ports;
 mod preview;
 mod records;
@@ -78,6 +79,8 @@ pub struct Services {
     changing: Arc<Turns>,
     /// Writes under way.
     writes: TaskTracker,
+    /// By which other servers know this one.
+    peer_number: u64,
     /// The configured experiment's review app, once it is known.
     review_app_id: Arc<OnceLock<ReviewAppId>>,
     cache: Cache,
@@ -107,6 +110,7 @@ impl Services {
             linking: Arc::default(),
             changing: Arc::default(),
             writes: TaskTracker::new(),
+            peer_number: rand::random(),
             review_app_id: Arc::default(),
             cache: Cache::new(config.cache),
             keys: Keys::of(config.scope),

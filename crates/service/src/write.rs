@@ -33,10 +33,12 @@ impl Services {
         work: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
     ) -> Result<T, ServiceError> {
         let touches = self.cache.touches();
+        let (services, told) = (self.clone(), things.clone());
         let done = TouchWhenDone { touches, things };
         let task = self.writes.spawn(async move {
             let result = work.await;
             drop(done);
+            services.tell_peers(told).await;
             result
         });
         task.await.unwrap_or(Err(ServiceError::Interrupted))

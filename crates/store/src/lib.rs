@@ -20,6 +20,7 @@ mod items;
 mod labeling_sessions;
 mod migrations;
 mod page;
+mod peers;
 mod reach;
 mod review_apps;
 mod row;
@@ -29,6 +30,7 @@ pub use error::StoreError;
 pub use items::{ItemFilter, NewItem};
 pub use labeling_sessions::{NewSession, SessionFilter};
 pub use page::{Page, PageRequest};
+pub use peers::{Heard, Peers};
 pub use reach::Assignment;
 pub use review_apps::NewReviewApp;
 

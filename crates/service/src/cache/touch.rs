@@ -9,12 +9,13 @@ use std::time::Instant;
 
 use dashmap::DashMap;
 use domain::{RunId, TraceId};
+use serde::{Deserialize, Serialize};
 
 /// Touched things that are remembered one by one. When they are more, all answers from before count as touched.
 const REMEMBERED: usize = 65_536;
 
 /// Something that can be written.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Thing {
     /// A trace's assessments, tags or links.
     Trace(TraceId),
@@ -68,6 +69,13 @@ impl Touches {
         self.last.fetch_max(now, Ordering::SeqCst);
     }
 
+    /// Notes that anything may have been written until just now.
+    pub(crate) fn touch_everything(&self) {
+        let now = self.nanos(Instant::now());
+        self.floor.fetch_max(now, Ordering::SeqCst);
+        self.last.fetch_max(now, Ordering::SeqCst);
+    }
+
     /// Whether nothing at all was touched since `asked_at`.
     pub(crate) fn none_since(&self, asked_at: Instant) -> bool {
         self.last.load(Ordering::SeqCst) < self.nanos(asked_at)
@@ -113,6 +121,16 @@ mod tests {
         assert!(!touches.is_untouched(&trace(1), before));
         assert!(touches.is_untouched(&trace(1), after));
         assert!(touches.is_untouched(&trace(2), before));
+    }
+
+    #[test]
+    fn everything_can_be_old() {
+        let touches = Touches::default();
+        let before = later();
+        touches.touch_everything();
+        assert!(!touches.none_since(before) && !touches.is_untouched(&trace(1), before));
+        let after = later();
+        assert!(touches.none_since(after) && touches.is_untouched(&trace(1), after));
     }
 
     #[test]

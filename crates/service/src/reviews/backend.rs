@@ -5,7 +5,7 @@ use domain::{
     ExperimentId, Item, ItemId, LabelingSession, LabelingSessionId, ReviewApp, ReviewAppChange, ReviewAppId,
     SessionChange, TraceId,
 };
-use store::{Assignment, Changed, ItemFilter, Page, PageRequest, SessionFilter};
+use store::{Assignment, Changed, ItemFilter, Page, PageRequest, Peers, SessionFilter};
 
 use crate::error::ServiceError;
 
@@ -112,4 +112,14 @@ pub trait ReviewBackend: Send + Sync + std::fmt::Debug + 'static {
     /// What is assigned to somebody who goes by one of these names (lower case).
     async fn assignments(&self, app: &ReviewAppId, names: &[String])
     -> Result<Vec<Assignment>, ServiceError>;
+
+    /// Says something to other servers with the same reviews, where there can be any that are heard.
+    async fn tell_peers(&self, _: &str) -> Result<(), ServiceError> {
+        Ok(())
+    }
+
+    /// What they say; `None` where there can be none that are heard.
+    fn peers(&self) -> Option<Peers> {
+        None
+    }
 }

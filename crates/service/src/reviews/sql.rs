@@ -10,8 +10,8 @@ use domain::{
 };
 use mlflow_client::{NewRun, RunStatus, RunUpdate};
 use store::{
-    Assignment, Changed, ItemFilter, NewItem, NewReviewApp, NewSession, Page, PageRequest, SessionFilter,
-    Store,
+    Assignment, Changed, ItemFilter, NewItem, NewReviewApp, NewSession, Page, PageRequest, Peers,
+    SessionFilter, Store,
 };
 
 use super::ReviewBackend;
@@ -232,5 +232,13 @@ impl ReviewBackend for SqlReviews {
         names: &[String],
     ) -> Result<Vec<Assignment>, ServiceError> {
         Ok(self.store.assignments(app, names).await?)
+    }
+
+    async fn tell_peers(&self, text: &str) -> Result<(), ServiceError> {
+        Ok(self.store.tell_peers(text).await?)
+    }
+
+    fn peers(&self) -> Option<Peers> {
+        self.store.peers()
     }
 }
