@@ -99,7 +99,7 @@ async fn the_labeling_flow_is_as_recorded() {
     let mut record = Record {
         place: &place,
         text: String::new(),
-        names: vec![(place.proxy.url.clone(), "<mlflow>".to_owned())],
+        names: Vec::new(),
     };
     record.name(&traces[0], "trace 1");
     record.name(&traces[1], "trace 2");

@@ -46,7 +46,7 @@ async fn every_value_survives_the_round_trip(kept: Kept) {
             assert_eq!(given["success"], true);
             // As the frontend sends it.
             let changed = json!({"assessment_id": given["assessment_id"],
-                "assessment": {"name": "", "value": value, "metadata": {"round": 2}}});
+                "assessment": {"name": "", "value": value, "rationale": format!("why {nth}"), "metadata": {"round": 2}}});
             let again = ann.patch_json(&path, &changed).await;
             assert_eq!(again["assessment_id"], given["assessment_id"]);
             let (status, problem) = ann

@@ -39,7 +39,7 @@ async fn linking_again_neither_fails_nor_doubles(kept: Kept) {
     let answer = dev.post_json(&path, &first).await;
     assert_eq!(
         answer,
-        json!({"success": true, "linked_traces": 60, "items_created": 60, "message": "60 traces are linked, 60 items are new"})
+        json!({"success": true, "linked_traces": 60, "items_created": 60, "message": "traces linked: 60, new items: 60"})
     );
     assert_eq!(dev.post_json(&path, &first).await["items_created"], 0);
     // More than MLflow takes at once, some of them linked already, one named twice.
@@ -107,7 +107,7 @@ async fn an_unknown_trace_links_nothing(kept: Kept) {
     let answer = dev.post_json("/api/traces/link-to-run/", &to_run).await;
     assert_eq!(
         answer,
-        json!({"success": true, "linked_count": 2, "message": "2 traces are linked"})
+        json!({"success": true, "linked_count": 2, "message": "traces linked: 2"})
     );
     assert_eq!(linked(&place, &run).await.len(), 2);
     let unknown = json!({"run_id": "0369c1902ac742509073ee058e6c6756", "trace_ids": traces});

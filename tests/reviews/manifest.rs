@@ -21,7 +21,7 @@ async fn the_manifest_has_all_that_a_page_needs_first() {
         json!({
             "user": {"userName": "ann@example.com", "displayName": "ann", "active": true, "emails": ["ann@example.com"],
                 "is_obo": false, "has_token": false, "role": "sme", "is_developer": false, "can_access_dev_pages": false},
-            "workspace": {"url": place.proxy.url, "deployment_name": null},
+            "workspace": {"url": null, "deployment_name": null},
             "config": {"experiment_id": place.experiment, "review_app_id": null, "max_results": 1000, "page_size": 500,
                 "debug": false},
             "review_app": null,

@@ -85,8 +85,8 @@ async fn a_label_is_seen_by_the_next_read_and_all_else_stays_cached() {
     let opened = place.server.as_user("ann@example.com").get_json(&path).await;
     assert_eq!(labels(&opened), [("tone", &json!(["a", 2.5]))]);
     assert_eq!(
-        opened["info"]["assessments"][0]["metadata"]["rationale"], "calm",
-        "it was not changed"
+        opened["info"]["assessments"][0]["metadata"]["rationale"], "",
+        "the frontend leaves out a comment that was taken back"
     );
     assert_eq!(search(&place, DEV, &other_page).await.0, "hit");
 }
@@ -145,6 +145,44 @@ async fn a_label_given_through_one_server_is_seen_through_another() {
         assert!(asked < 500, "rights are good for 10 s");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
+}
+
+/// MLflow is away: what was read before stands in, also after a label that could not be given.
+#[tokio::test]
+async fn a_label_that_was_refused_takes_no_old_answer_away() {
+    let place = Place::new(Kept::Sqlite).await;
+    let traces = place.traces(1).await;
+    let settings = [
+        ("MLFLOW_TRACKING_URI", place.proxy.url.as_str()),
+        ("MLFLOW_EXPERIMENT_ID", place.experiment.as_str()),
+        ("TRACE_SERVER_CACHE_SEARCH_TTL", "10ms"),
+        ("TRACE_SERVER_UPSTREAM_MAX_RETRIES", "0"),
+    ];
+    let server = harness::TraceServer::with(&settings).await;
+    let path = format!("/api/traces/{}/feedback", traces[0]);
+    let label = json!({"assessment": {"name": "tone", "value": "good"}});
+    let search = async || {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        let response = server
+            .post("/api/mlflow/search-traces", &json!({}))
+            .send()
+            .await
+            .unwrap();
+        let how = response
+            .headers()
+            .get("x-cache")
+            .map(|how| how.to_str().unwrap().to_owned());
+        (response.status().as_u16(), how.unwrap_or_default())
+    };
+    assert_eq!(search().await, (200, "miss".to_owned()));
+    let away = |status| move |_: &harness::Call| harness::Fault::Status(status, vec![], "{}");
+    place.proxy.rule(away(429));
+    assert_eq!(server.post(&path, &label).send().await.unwrap().status(), 429);
+    place.proxy.rule(away(503));
+    assert_eq!(search().await, (200, "stale".to_owned()));
+    // A label that may have been given does: the page from before could be without it.
+    assert_eq!(server.post(&path, &label).send().await.unwrap().status(), 503);
+    assert_eq!(search().await.0, 503);
 }
 
 #[tokio::test]

@@ -116,7 +116,7 @@ impl Report<'_> {
         }
         let database = config.reviews.store();
         let opened = async {
-            Store::open(&database).await?;
+            Store::probe(&database).await?;
             Store::describe(&database)
         };
         match opened.await {

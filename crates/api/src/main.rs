@@ -56,15 +56,10 @@ async fn run(config: &Config) -> Result<(), Box<dyn Error>> {
         serve::told_to_stop(),
         server.shutdown_timeout,
         server.ending,
+        // Writes go on when those who asked for them have left.
+        server.services.settle(),
     )
     .await;
-    // Writes go on when those who asked for them have left.
-    if tokio::time::timeout(server.shutdown_timeout, server.services.settle())
-        .await
-        .is_err()
-    {
-        tracing::warn!("some writes did not end in time and are broken off");
-    }
     tracing::info!("stopped");
     Ok(())
 }

@@ -32,13 +32,14 @@ const PING_PACE: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Serves (HTTP/1.1 and h2c) until `stop` resolves. Requests under way then have `timeout` to end; shortly before it is
-/// over, `ending` tells answers that are still being sent to end cleanly.
+/// over, `ending` tells answers that are still being sent to end cleanly. `last_work` may go on for as long.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     stop: impl Future<Output = ()>,
     timeout: Duration,
     ending: CancellationToken,
+    last_work: impl Future<Output = ()>,
 ) {
     // Around the router, because a layer of it would come after the route is chosen.
     let app = map_request(async |request| without_trailing_slash(request)).layer(router);
@@ -67,8 +68,8 @@ pub async fn serve(
     tracing::info!("stopping: no new connections, requests under way may end");
     drop(listener);
     tokio::select! {
-        () = connections.shutdown() => {}
-        () = deadline(timeout, ending) => tracing::warn!("some requests did not end in time and are broken off"),
+        () = async { connections.shutdown().await; last_work.await } => {}
+        () = deadline(timeout, ending) => tracing::warn!("some requests or writes did not end in time and are broken off"),
     }
 }
 

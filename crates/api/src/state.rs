@@ -22,8 +22,8 @@ pub struct Settings {
     pub trusts_proxy: bool,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
-    /// Where MLflow is, for links; no credentials in it.
-    pub workspace_url: String,
+    /// Where the Databricks workspace is, for links into its pages; no credentials in it.
+    pub workspace_url: Option<String>,
     /// The name of the Databricks workspace.
     pub deployment_name: Option<String>,
     /// What the frontend shows when a session is done.

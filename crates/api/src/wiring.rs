@@ -141,19 +141,14 @@ fn services(
 }
 
 fn settings(config: &Config, upstream: &TrackingServer) -> Settings {
-    let url = &upstream.base_url;
-    let first_label = || {
-        url.host_str()
-            .and_then(|host| host.split('.').next())
-            .map(str::to_owned)
-    };
+    // The frontend links into the workspace's pages by this address; MLflow has none of them.
+    let workspace = (upstream.flavor == Flavor::Databricks).then_some(&upstream.base_url);
+    let first_label = workspace.and_then(|url| url.host_str()?.split('.').next());
     Settings {
         trusts_proxy: config.access.trusts_proxy(),
         max_body_bytes: config.limits.max_body_bytes(),
-        workspace_url: url.as_str().trim_end_matches('/').to_owned(),
-        deployment_name: (upstream.flavor == Flavor::Databricks)
-            .then(first_label)
-            .flatten(),
+        workspace_url: workspace.map(|url| url.as_str().trim_end_matches('/').to_owned()),
+        deployment_name: first_label.map(str::to_owned),
         sme_thank_you_message: config.server.sme_thank_you_message.clone(),
         model_endpoint: config.server.model_endpoint.clone(),
         debug: config.server.debug,

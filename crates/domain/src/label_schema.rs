@@ -136,6 +136,11 @@ impl LabelSchema {
     /// # Errors
     /// The first rule that it breaks.
     pub fn check(&self) -> Result<(), BrokenRule> {
+        self.check_name()?;
+        self.check_members()
+    }
+
+    fn check_name(&self) -> Result<(), BrokenRule> {
         check_text("name", &self.name, MAX_NAME)?;
         // It stands in the path of its own address, where the frontend does not encode these, and browsers take dots
         // away.
@@ -145,6 +150,14 @@ impl LabelSchema {
                 "must hold no '/', '?' or '#', and be more than dots",
             ));
         }
+        Ok(())
+    }
+
+    /// Holds all but the name to the rules: one that was given elsewhere may stay.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check_members(&self) -> Result<(), BrokenRule> {
         if self.kind == LabelSchemaType::Unspecified {
             return Err(BrokenRule::new("type", "must be FEEDBACK or EXPECTATION"));
         }

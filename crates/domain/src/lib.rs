@@ -40,7 +40,7 @@ pub use item::{Item, ItemChange, ItemSource, ItemState, Label};
 pub use label_schema::{LabelSchema, LabelSchemaType, NumericInput, Options, TextInput, TextListInput};
 pub use labeling_session::{LabelSchemaRef, LabelingSession, SessionChange, user_key};
 pub use review_app::{ReviewApp, ReviewAppChange};
-pub use rule::{BrokenRule, MAX_NAME, check_text};
+pub use rule::{BrokenRule, MAX_NAME, check_storable, check_text};
 pub use run::{Run, RunData, RunInfo, RunMetric, RunParam, RunTag};
 pub use span::SpanId;
 pub use timestamp::Timestamp;

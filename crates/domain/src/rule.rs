@@ -49,7 +49,10 @@ pub fn check_text(field: &str, text: &str, max_chars: usize) -> Result<(), Broke
 }
 
 /// Refuses the one character that no database keeps.
-pub(crate) fn check_storable(field: &str, text: &str) -> Result<(), BrokenRule> {
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn check_storable(field: &str, text: &str) -> Result<(), BrokenRule> {
     if text.contains('\0') {
         return Err(BrokenRule::new(field, "must hold no NUL"));
     }

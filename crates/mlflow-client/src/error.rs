@@ -205,6 +205,28 @@ impl ClientError {
         }
     }
 
+    /// Whether the call surely changed nothing: it never reached the server, or was refused there.
+    pub fn surely_did_nothing(&self) -> bool {
+        match self {
+            Self::Unreachable { source, .. } => source.is_connect(),
+            Self::NotFound { .. }
+            | Self::Rejected { .. }
+            | Self::Unauthorized { .. }
+            | Self::Forbidden { .. }
+            | Self::RateLimited { .. }
+            | Self::PoolExhausted { .. }
+            | Self::RouteAbsent { .. }
+            | Self::Credentials(_) => true,
+            Self::SpansNotFound { .. }
+            | Self::Failed { .. }
+            | Self::Contended { .. }
+            | Self::Unavailable { .. }
+            | Self::Timeout { .. }
+            | Self::Malformed { .. }
+            | Self::TooLarge { .. } => false,
+        }
+    }
+
     /// How long the server asks to wait before another try.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -197,7 +197,7 @@ impl ServiceError {
             }
             ClientError::Forbidden { .. } => "MLflow does not allow this server to do that".into(),
             ClientError::RouteAbsent { .. } => {
-                "MLflow answers as if it could not do that; is its address right?".into()
+                "this MLflow cannot do that: it is too old for it, or not at this address".into()
             }
             ClientError::TooLarge { .. } => "MLflow's answer is too large to be read whole".into(),
             ClientError::Rejected { .. } | ClientError::Failed { .. } | ClientError::Malformed { .. } => {
@@ -223,6 +223,18 @@ impl ServiceError {
     /// Whether an older answer is better than this error: the server is in trouble, the request is not.
     pub(crate) fn may_be_covered_by_stale(&self) -> bool {
         matches!(self, Self::Upstream(error) if error.is_transient())
+    }
+
+    /// Whether a call that ended so surely changed nothing.
+    pub(crate) fn surely_did_nothing(&self) -> bool {
+        match self {
+            Self::Upstream(error) => error.surely_did_nothing(),
+            Self::Invalid(_)
+            | Self::AccessDenied(_)
+            | Self::TraceNotFound(_)
+            | Self::AssessmentNotFound { .. } => true,
+            _ => false,
+        }
     }
 
     /// Says which trace it was, where MLflow says only that there is none.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::{
     Assessment, AssessmentId, AssessmentKind, AssessmentSource, BrokenRule, MAX_NAME, RATIONALE, TraceId,
-    check_text,
+    check_storable, check_text,
 };
 use mlflow_client::{AssessmentUpdate, ClientError, NewAssessment, is_storable};
 use serde_json::value::RawValue;
@@ -39,6 +39,14 @@ impl LabelValue {
         if !is_storable(self.kind, &self.value) {
             let rule = "must hold no number that a double does not hold, no half of a character, and not be nested deep";
             return Err(BrokenRule::new("assessment.value", rule).into());
+        }
+        check_storable(
+            "assessment.rationale",
+            self.rationale.as_deref().unwrap_or_default(),
+        )?;
+        for (key, value) in &self.metadata {
+            check_text("assessment.metadata", key, MAX_NAME)?;
+            check_storable("assessment.metadata", value)?;
         }
         if let Some(rationale) = &self.rationale {
             self.metadata.insert(RATIONALE.to_owned(), rationale.clone());
@@ -78,7 +86,7 @@ impl Services {
             metadata,
         };
         let services = self.clone();
-        self.write(touched_by_label(&trace), async move {
+        self.write_by_one_call(touched_by_label(&trace), async move {
             let given = services.sink.create_assessment(&trace, &new).await;
             let given = given.map_err(|error| ServiceError::from(error).about_trace(&trace))?;
             Ok(given.assessment_id)
@@ -86,7 +94,7 @@ impl Services {
         .await
     }
 
-    /// Changes a label; a rationale that is not given stays. Who gave it does not change.
+    /// Changes what a label says: value and rationale, which is emptied when it is not given. Who gave it does not change.
     ///
     /// # Errors
     /// [`ServiceError::AssessmentNotFound`]; [`ServiceError::AccessDenied`] when a reviewer changes what they did not
@@ -98,6 +106,9 @@ impl Services {
         label: LabelValue,
         asking: &Identity,
     ) -> Result<String, ServiceError> {
+        let mut label = label;
+        // The frontend leaves out a comment that was taken back.
+        label.rationale.get_or_insert_default();
         let LabelValue {
             kind,
             value,
@@ -111,7 +122,7 @@ impl Services {
             metadata,
         };
         let (services, asking) = (self.clone(), asking.clone());
-        self.write(touched_by_label(&trace), async move {
+        self.write_by_one_call(touched_by_label(&trace), async move {
             let unknown = |error| match error {
                 ClientError::NotFound { .. } => ServiceError::AssessmentNotFound {
                     trace_id: trace.clone(),

@@ -1,11 +1,22 @@
 //! Other servers with the same reviews: each tells the others what it has written, so that none of them answers from
 //! before.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use store::Heard;
 
 use crate::Services;
 use crate::cache::Thing;
+
+/// How long a word to the others may take.
+const TELLING: Duration = Duration::from_millis(500);
+
+/// After so long without a word the connection is tried.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// How long one's own word may take to come back.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a server says to the others.
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,8 +38,26 @@ impl Services {
         let Ok(text) = serde_json::to_string(&Word { from, things }) else {
             return;
         };
-        if let Err(error) = self.reviews.tell_peers(&text).await {
-            tracing::warn!(%error, "other servers do not know what was written here");
+        // Whoever wrote waits for this. When the database is away the others do not hear it either, and take everything
+        // for old when it is back.
+        match tokio::time::timeout(TELLING, self.reviews.tell_peers(&text)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "other servers do not know what was written here"),
+            Err(_) => {
+                tracing::warn!("other servers may not know what was written here: the database is slow");
+            }
+        }
+    }
+
+    /// Says nothing of any thing, to hear oneself.
+    async fn tell_oneself(&self) {
+        let word = Word {
+            from: self.peer_number,
+            things: Vec::new(),
+        };
+        if let Ok(text) = serde_json::to_string(&word) {
+            // What is wrong is found out by not hearing it.
+            let _ = self.reviews.tell_peers(&text).await;
         }
     }
 
@@ -39,7 +68,17 @@ impl Services {
         };
         let touches = self.cache.touches();
         loop {
-            match peers.next().await {
+            let mut heard = tokio::time::timeout(SILENCE, peers.next()).await;
+            if heard.is_err() {
+                // A connection that a network dropped without a word looks like one on which nobody speaks.
+                self.tell_oneself().await;
+                heard = tokio::time::timeout(PATIENCE, peers.next()).await;
+            }
+            let Ok(heard) = heard else {
+                peers.hang_up();
+                continue;
+            };
+            match heard {
                 Heard::MayHaveMissed => touches.touch_everything(),
                 Heard::Said(text) => match serde_json::from_str::<Word>(&text) {
                     Ok(word) if word.from == self.peer_number => {}

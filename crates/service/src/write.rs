@@ -32,11 +32,35 @@ impl Services {
         things: Vec<Thing>,
         work: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
     ) -> Result<T, ServiceError> {
+        self.write_unless(|_| false, things, work).await
+    }
+
+    /// The same for work that is one call to MLflow: one that surely did nothing leaves everything as fresh as it was,
+    /// so that old answers can stand in for an MLflow that is away.
+    pub(crate) async fn write_by_one_call<T: Send + 'static>(
+        &self,
+        things: Vec<Thing>,
+        work: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        self.write_unless(ServiceError::surely_did_nothing, things, work)
+            .await
+    }
+
+    async fn write_unless<T: Send + 'static>(
+        &self,
+        did_nothing: fn(&ServiceError) -> bool,
+        things: Vec<Thing>,
+        work: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
+    ) -> Result<T, ServiceError> {
         let touches = self.cache.touches();
         let (services, told) = (self.clone(), things.clone());
-        let done = TouchWhenDone { touches, things };
+        let mut done = TouchWhenDone { touches, things };
         let task = self.writes.spawn(async move {
             let result = work.await;
+            if result.as_ref().is_err_and(did_nothing) {
+                done.things.clear();
+                return result;
+            }
             drop(done);
             services.tell_peers(told).await;
             result

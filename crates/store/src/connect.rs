@@ -73,6 +73,30 @@ impl Store {
         Ok(Self { pool, dialect })
     }
 
+    /// Looks whether the database can be reached, and changes nothing: one that is not there is not made.
+    ///
+    /// # Errors
+    /// [`StoreError`] that says what to change.
+    pub async fn probe(config: &StoreConfig) -> Result<(), StoreError> {
+        match Address::parse(config.url.expose_secret())? {
+            Address::Sqlite(path) if !path.exists() => {
+                let has_folder = path.parent().is_some_and(Path::is_dir);
+                let otherwise = StoreError::Address("must name a file in a folder that is there");
+                has_folder.then_some(()).ok_or(otherwise)
+            }
+            Address::Sqlite(path) => {
+                let options = SqliteConnectOptions::new().filename(path).read_only(true);
+                Ok(SqliteConnection::connect_with(&options).await?.ping().await?)
+            }
+            Address::Postgres(url) => {
+                let in_time =
+                    tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect(url.as_str())).await;
+                let mut connection = in_time.map_err(|_| StoreError::Silent(ACQUIRE_TIMEOUT))??;
+                Ok(connection.ping().await?)
+            }
+        }
+    }
+
     /// The kind of database, and where it is; no password in it.
     ///
     /// # Errors

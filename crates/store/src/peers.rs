@@ -57,14 +57,23 @@ impl Store {
 }
 
 impl Peers {
+    /// Gives up the connection; the next word is waited for on a new one.
+    pub fn hang_up(&mut self) {
+        self.listener = None;
+    }
+
     /// Waits for the next word. Looks for the database again for as long as it is away.
     pub async fn next(&mut self) -> Heard {
         loop {
             match &mut self.listener {
-                Some(listener) => match listener.try_recv().await {
-                    Ok(Some(word)) => return Heard::Said(word.payload().to_owned()),
-                    Ok(None) | Err(_) => self.listener = None,
-                },
+                Some(listener) => {
+                    if let Ok(Some(word)) = listener.try_recv().await {
+                        return Heard::Said(word.payload().to_owned());
+                    }
+                    self.listener = None;
+                    // One that is lost at once must not be looked for without a pause.
+                    tokio::time::sleep(PAUSE).await;
+                }
                 None => match listening(&self.url).await {
                     Ok(listener) => {
                         self.listener = Some(listener);
@@ -82,6 +91,7 @@ impl Peers {
 
 async fn listening(url: &url::Url) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect(url.as_str()).await?;
+    listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     Ok(listener)
 }

@@ -65,10 +65,12 @@ fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
         match error.classify() {
             Category::Data => broken_rule(if path == "." { "" } else { &path }, &error),
             // serde_json calls a value of another type so where it wants the word of an enumeration.
-            Category::Syntax if serde_json::from_slice::<IgnoredAny>(body).is_ok() => Problem::invalid_field(
-                if path == "." { "body" } else { &path },
-                "must be one of the words that are known",
-            ),
+            Category::Syntax if error.to_string().starts_with("expected value") && is_json_text(body) => {
+                Problem::invalid_field(
+                    if path == "." { "body" } else { &path },
+                    "must be one of the words that are known",
+                )
+            }
             Category::Syntax | Category::Eof | Category::Io => not_json(&error),
         }
     })?;
@@ -78,6 +80,10 @@ fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
         return Err(Problem::invalid_field("body", "must be an object"));
     }
     Ok(value)
+}
+
+fn is_json_text(body: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {

@@ -41,7 +41,17 @@ impl Listing {
     pub fn conditions(&self, members: &[&'static str]) -> Result<Vec<(&'static str, String)>, Problem> {
         let text = self.filter.as_deref().unwrap_or_default();
         let mut read: Vec<(&'static str, String)> = Vec::new();
-        for condition in text.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+        let mut quote = None;
+        let outside_of_quotes = |c: char| {
+            match (quote, c) {
+                (None, '\'' | '"') => quote = Some(c),
+                (Some(open), c) if open == c => quote = None,
+                _ => {}
+            }
+            c == ',' && quote.is_none()
+        };
+        let conditions = text.split(outside_of_quotes).map(str::trim);
+        for condition in conditions.filter(|text| !text.is_empty()) {
             let (member, value) = condition.split_once('=').unwrap_or_default();
             let member = members.iter().find(|known| **known == member.trim());
             let value = value.trim().trim_matches(['\'', '"']);
@@ -80,6 +90,8 @@ mod tests {
         let expected = vec![("state", "PENDING".to_owned()), ("name", "a = b".to_owned())];
         assert_eq!(conditions(" state = PENDING, name='a = b',").unwrap(), expected);
         assert_eq!(conditions("").unwrap(), []);
+        let quoted = conditions("name='Week 47, \"part\" 2',state=X").unwrap();
+        assert_eq!((quoted[0].1.as_str(), quoted.len()), ("Week 47, \"part\" 2", 2));
         for wrong in [
             "state",
             "state=",

@@ -45,7 +45,7 @@ pub struct ChangedLabel {
     /// Text, number, true or false, list or object.
     #[schema(value_type = serde_json::Value)]
     value: Box<RawValue>,
-    /// Why; stays as it is unless given.
+    /// Why; emptied unless given.
     #[schema(example = "Answers the question.")]
     rationale: Option<String>,
     /// Further facts, text to text; those that are not named stay.

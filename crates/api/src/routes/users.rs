@@ -56,12 +56,12 @@ impl From<Identity> for UserInfo {
     }
 }
 
-/// Where MLflow is.
+/// The Databricks workspace.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Workspace {
-    /// The address of the workspace or of the MLflow server.
+    /// The address of the Databricks workspace; null on an open-source server, which has none of its pages.
     #[schema(example = "https://adb-1234567890.7.azuredatabricks.net")]
-    url: String,
+    url: Option<String>,
     /// The name of the Databricks workspace; null on an open-source server.
     #[schema(example = "adb-1234567890")]
     deployment_name: Option<String>,

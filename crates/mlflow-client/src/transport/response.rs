@@ -15,16 +15,6 @@ use crate::error::ClientError;
 
 /// The most of an error body that is read.
 const ERROR_BODY_LIMIT: usize = 64 << 10;
-/// How `SQLAlchemy`, by which MLflow writes, quotes the statement that failed.
-const QUOTED_SQL: &str = "[SQL:";
-/// How it says that a row was there already, or that a lock could not be had: MLflow looks first and then writes, so
-/// that two who link the same traces at once get into each other's way (seen on 3.17.2).
-const RACES: [&str; 4] = [
-    "UNIQUE constraint failed",
-    "duplicate key value",
-    "database is locked",
-    "deadlock detected",
-];
 /// The longest message kept of an error body, in characters.
 const ERROR_MESSAGE_LIMIT: usize = 1000;
 
@@ -124,14 +114,10 @@ struct ErrorBody {
 
 impl ErrorBody {
     fn read(body: &[u8]) -> Self {
-        let mut said = serde_json::from_slice(body).unwrap_or_else(|_| Self {
+        serde_json::from_slice(body).unwrap_or_else(|_| Self {
             message: String::from_utf8_lossy(body).into_owned(),
             ..Self::default()
-        });
-        if let Some((end, _)) = said.message.char_indices().nth(ERROR_MESSAGE_LIMIT) {
-            said.message.truncate(end);
-        }
-        said
+        })
     }
 
     fn into_error(
@@ -142,9 +128,18 @@ impl ErrorBody {
     ) -> ClientError {
         let Self {
             error_code: code,
-            message,
+            mut message,
         } = self;
         let number = status.as_u16();
+        let of_database = (number == 400)
+            .then(|| DatabaseTrouble::told_by(&message))
+            .flatten();
+        if let Some((end, _)) = message.char_indices().nth(ERROR_MESSAGE_LIMIT) {
+            message.truncate(end);
+        }
+        if let Some(trouble) = of_database {
+            return trouble.into_error(operation, code, message);
+        }
         match number {
             401 => ClientError::Unauthorized { operation },
             403 => ClientError::Forbidden { operation, message },
@@ -168,19 +163,6 @@ impl ErrorBody {
                 code: "REDIRECT".to_owned(),
                 message: "the server redirects elsewhere; is this the address of its API?".to_owned(),
             },
-            // MLflow answers so when its own database refuses what it wrote, and quotes the SQL: no words for a user.
-            400 if message.contains(QUOTED_SQL) => {
-                let is_race = RACES.iter().any(|race| message.contains(race));
-                if is_race {
-                    return ClientError::Contended { operation };
-                }
-                ClientError::Failed {
-                    operation,
-                    status: number,
-                    code,
-                    message,
-                }
-            }
             400..=499 => ClientError::Rejected {
                 operation,
                 status: number,
@@ -193,6 +175,57 @@ impl ErrorBody {
             _ => ClientError::Failed {
                 operation,
                 status: number,
+                code,
+                message,
+            },
+        }
+    }
+}
+
+/// Trouble of MLflow's own database, which it answers 400 to, in the words of `SQLAlchemy`: no words for a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DatabaseTrouble {
+    /// A row was there already, or a lock could not be had. MLflow looks first and then writes, so that two who link
+    /// the same traces at once get into each other's way (seen on 3.17.2).
+    Race,
+    /// No connection was free.
+    Load,
+    /// Anything else.
+    Other,
+}
+
+impl DatabaseTrouble {
+    fn told_by(message: &str) -> Option<Self> {
+        let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        if !has(&["[SQL:", "sqlalche.me/e/"]) {
+            return None;
+        }
+        let is_race = has(&[
+            "UNIQUE constraint failed",
+            "duplicate key value",
+            "Duplicate entry",
+            "Cannot insert duplicate key",
+            "database is locked",
+            "deadlock detected",
+        ]);
+        Some(match is_race {
+            true => Self::Race,
+            false if has(&["QueuePool limit"]) => Self::Load,
+            false => Self::Other,
+        })
+    }
+
+    fn into_error(self, operation: &'static str, code: String, message: String) -> ClientError {
+        match self {
+            Self::Race => ClientError::Contended { operation },
+            Self::Load => ClientError::Unavailable {
+                operation,
+                status: 503,
+                retry_after: None,
+            },
+            Self::Other => ClientError::Failed {
+                operation,
+                status: 400,
                 code,
                 message,
             },
@@ -262,6 +295,16 @@ mod tests {
         assert!(matches!(error(400, raced), ClientError::Contended { .. }));
         let refused = r#"{"error_code":"BAD_REQUEST","message":"(sqlite3.IntegrityError) FOREIGN KEY constraint failed\n[SQL: INSERT INTO t]"}"#;
         assert!(matches!(error(400, refused), ClientError::Failed { .. }));
+        let loaded = r#"{"error_code":"BAD_REQUEST","message":"QueuePool limit of size 1 overflow 0 reached (Background on this error at: https://sqlalche.me/e/21/3o7r)"}"#;
+        assert!(matches!(error(400, loaded), ClientError::Unavailable { .. }));
+        let long = format!(
+            r#"{{"message":"(sqlite3.IntegrityError) UNIQUE constraint failed: {}\n[SQL: x]"}}"#,
+            "c, ".repeat(900)
+        );
+        assert!(
+            matches!(error(400, &long), ClientError::Contended { .. }),
+            "looked for before the words are cut"
+        );
     }
 
     #[test]

@@ -182,7 +182,7 @@ mod tests {
     fn search() -> impl Strategy<Value = SearchTraces> {
         let text = "[a-c]{0,2}";
         (
-            proptest::collection::vec("[0-9]{1,2}".prop_map(|id| id.parse().unwrap()), 0..3),
+            proptest::collection::vec("[1-9][0-9]?".prop_map(|id| id.parse().unwrap()), 0..3),
             proptest::option::of(text),
             1_u32..4,
             proptest::collection::vec(text, 0..3),

@@ -56,6 +56,9 @@ impl Default for Touches {
 impl Touches {
     /// Notes that these things were written just now.
     pub(crate) fn touch(&self, things: &[Thing]) {
+        if things.is_empty() {
+            return;
+        }
         let now = self.nanos(Instant::now());
         if self.things.len() + things.len() > REMEMBERED {
             self.floor.fetch_max(now, Ordering::SeqCst);

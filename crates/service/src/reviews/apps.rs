@@ -85,6 +85,15 @@ impl Services {
     ) -> Result<ReviewApp, ServiceError> {
         members.check(&[])?;
         self.check_experiment(&experiment).await?;
+        self.make_review_app(experiment, members, by).await
+    }
+
+    async fn make_review_app(
+        &self,
+        experiment: ExperimentId,
+        members: ReviewAppChange,
+        by: String,
+    ) -> Result<ReviewApp, ServiceError> {
         let services = self.clone();
         self.write(Vec::new(), async move {
             match services.reviews.create_app(&experiment, &members, &by).await? {
@@ -153,14 +162,14 @@ impl Services {
         if let Some(app) = self.reviews.find_app(experiment).await? {
             return Ok(app);
         }
+        self.check_experiment(experiment).await?;
         // Several pages of one developer ask at once when there is none yet.
         let _turn = self.changing.wait(experiment).await;
         if let Some(app) = self.reviews.find_app(experiment).await? {
             return Ok(app);
         }
-        let nothing = ReviewAppChange::default();
         match self
-            .create_review_app(experiment.clone(), nothing, by.to_owned())
+            .make_review_app(experiment.clone(), ReviewAppChange::default(), by.to_owned())
             .await
         {
             // Another server made it between our look and our making.

@@ -215,8 +215,8 @@ impl ReviewBackend for DatabricksReviews {
         _: &str,
     ) -> Result<u64, ServiceError> {
         // The workspace would make an item twice.
-        let there = all_items(self, app, session, |_| true).await?.into_iter();
-        let there: HashSet<_> = there.filter_map(|item| item.source.trace_id).collect();
+        let there = all_items(self, app, session, |item| item.source.trace_id).await?;
+        let there: HashSet<_> = there.into_iter().collect();
         let new: Vec<_> = traces.iter().filter(|id| !there.contains(id)).cloned().collect();
         if !new.is_empty() {
             self.client.create_items(app, session, &new).await?;
@@ -257,9 +257,9 @@ impl ReviewBackend for DatabricksReviews {
                 mlflow_run_id: session.mlflow_run_id.clone(),
                 trace_id,
             };
-            let items = all_items(self, app, &session.labeling_session_id, |_| true).await?;
-            let traces = items.into_iter().filter_map(|item| item.source.trace_id);
-            let with_traces = traces.map(Some).map(assignment);
+            let id = &session.labeling_session_id;
+            let traces = all_items(self, app, id, |item| item.source.trace_id).await?;
+            let with_traces = traces.into_iter().map(Some).map(assignment);
             Ok::<_, ServiceError>(with_traces.chain([assignment(None)]).collect())
         };
         let each = sessions.into_iter().map(of_session).collect::<Vec<_>>();

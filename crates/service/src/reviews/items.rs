@@ -128,13 +128,14 @@ impl Services {
         seen: Option<Timestamp>,
     ) -> Result<(), ServiceError> {
         let app = self.app_of_session(&session).await?;
-        if seen.is_some()
-            && let Some(item) = self.reviews.get_item(&app, &session, &id).await?
-        {
-            check_seen(seen.as_ref(), &item)?;
-        }
         let services = self.clone();
         self.write(vec![Thing::Assignments], async move {
+            let _turn = services.changing.wait(&id).await;
+            if seen.is_some()
+                && let Some(item) = services.reviews.get_item(&app, &session, &id).await?
+            {
+                check_seen(seen.as_ref(), &item)?;
+            }
             if services.reviews.delete_item(&app, &session, &id).await? {
                 return Ok(());
             }

@@ -74,13 +74,12 @@ impl Services {
             let _turn = services.linking.wait(&found.mlflow_run_id.as_ref()).await;
             services.reviews.add_items(&app, &session, &traces, &by).await?;
             let wanted: HashSet<_> = traces.iter().collect();
-            let is_wanted = |item: &Item| {
-                item.source
-                    .trace_id
-                    .as_ref()
-                    .is_some_and(|id| wanted.contains(id))
+            let of_traces = |item: Item| {
+                let is_wanted = |id| wanted.contains(id);
+                let is_of_one = item.source.trace_id.as_ref().is_some_and(is_wanted);
+                is_of_one.then_some(item)
             };
-            all_items(&*services.reviews, &app, &session, is_wanted).await
+            all_items(&*services.reviews, &app, &session, of_traces).await
         })
         .await
     }

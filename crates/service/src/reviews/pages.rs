@@ -1,5 +1,7 @@
 //! Lists read to their end, page by page.
 
+use std::collections::HashSet;
+
 use domain::{Item, LabelingSession, LabelingSessionId, ReviewAppId};
 use store::{ItemFilter, PageRequest, SessionFilter};
 
@@ -9,14 +11,11 @@ use crate::error::ServiceError;
 /// The largest page that a workspace gives.
 const LARGEST_PAGE: u32 = 1000;
 
-/// A list of more pages is not believed: its tokens may go round in a circle.
-const MAX_PAGES: usize = 200;
-
 /// Where one is in a list.
 #[derive(Debug, Default)]
 struct Pager {
     token: Option<String>,
-    pages: usize,
+    seen: HashSet<String>,
 }
 
 impl Pager {
@@ -27,15 +26,20 @@ impl Pager {
         }
     }
 
-    /// Whether there is a page after this one.
+    /// Whether there is a page after this one. Tokens that go round in a circle would lead on for ever.
     fn goes_on(&mut self, token: Option<String>) -> Result<bool, ServiceError> {
-        self.pages += 1;
         self.token = token;
-        if self.token.is_some() && self.pages >= MAX_PAGES {
-            tracing::error!(pages = self.pages, "a list does not end");
+        let Some(token) = &self.token else {
+            return Ok(false);
+        };
+        if !self.seen.insert(token.clone()) {
+            tracing::error!(
+                pages = self.seen.len(),
+                "the pages of a list go round in a circle"
+            );
             return Err(ServiceError::Interrupted);
         }
-        Ok(self.token.is_some())
+        Ok(true)
     }
 }
 
@@ -54,17 +58,17 @@ pub(super) async fn all_sessions(
     }
 }
 
-/// All items of a session that are wanted.
-pub(super) async fn all_items(
+/// What is wanted of the items of a session; the rest of them is not held.
+pub(super) async fn all_items<T: Send>(
     reviews: &dyn ReviewBackend,
     app: &ReviewAppId,
     session: &LabelingSessionId,
-    is_wanted: impl Fn(&Item) -> bool + Send + Sync,
-) -> Result<Vec<Item>, ServiceError> {
+    wanted: impl Fn(Item) -> Option<T> + Send + Sync,
+) -> Result<Vec<T>, ServiceError> {
     let (mut all, mut pager, filter) = (Vec::new(), Pager::default(), ItemFilter::default());
     loop {
         let page = reviews.list_items(app, session, filter, pager.request()).await?;
-        all.extend(page.entries.into_iter().filter(&is_wanted));
+        all.extend(page.entries.into_iter().filter_map(&wanted));
         if !pager.goes_on(page.next_page_token)? {
             return Ok(all);
         }
@@ -76,10 +80,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_that_does_not_end_is_given_up() {
+    fn pages_that_go_round_in_a_circle_are_given_up() {
         let mut pager = Pager::default();
-        let ends = (0..MAX_PAGES).find_map(|nth| pager.goes_on(Some((nth % 2).to_string())).err());
-        assert!(ends.is_some());
-        assert!(!Pager::default().goes_on(None).unwrap());
+        let mut go = |token: Option<&str>| pager.goes_on(token.map(str::to_owned));
+        assert!(go(Some("a")).unwrap() && go(Some("b")).unwrap() && !go(None).unwrap());
+        assert!(go(Some("a")).is_err());
     }
 }

@@ -55,10 +55,12 @@ impl Services {
         seen: Option<Timestamp>,
         by: String,
     ) -> Result<LabelSchema, ServiceError> {
-        schema.check()?;
         let id = self.review_app_id().await?;
         let id = id.ok_or_else(|| ServiceError::SchemaNotFound(name.clone()))?;
-        if schema.name != name {
+        if schema.name == name {
+            schema.check_members()?;
+        } else {
+            schema.check()?;
             self.check_unused(&id, &name).await?;
         }
         let new = schema.clone();
@@ -92,10 +94,15 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::SchemaNotFound`].
-    pub async fn delete_label_schema(&self, name: String, by: String) -> Result<(), ServiceError> {
+    pub async fn delete_label_schema(
+        &self,
+        name: String,
+        seen: Option<Timestamp>,
+        by: String,
+    ) -> Result<(), ServiceError> {
         let id = self.review_app_id().await?;
         let id = id.ok_or_else(|| ServiceError::SchemaNotFound(name.clone()))?;
-        self.change_app(id, FIELDS.to_vec(), None, by, move |app| {
+        self.change_app(id, FIELDS.to_vec(), seen, by, move |app| {
             let count = app.labeling_schemas.len();
             app.labeling_schemas.retain(|schema| schema.name != name);
             if app.labeling_schemas.len() == count {

@@ -93,7 +93,7 @@ pub async fn list_items(
     PathId(session): PathId<LabelingSessionId>,
     State(services): State<Services>,
     Query(listing): Query<Listing>,
-) -> Result<JsonAnswer<ItemPage>, Problem> {
+) -> Result<Response, Problem> {
     let mut filter = ItemFilter::default();
     for (_, value) in listing.conditions(&["state"])? {
         let state = value.parse();
@@ -102,10 +102,11 @@ pub async fn list_items(
         })?);
     }
     let page = services.list_items(&session, filter, listing.page()).await?;
-    Ok(JsonAnswer(ItemPage {
+    let page = ItemPage {
         items: page.entries,
         next_page_token: page.next_page_token,
-    }))
+    };
+    Ok(versioned(&page, None))
 }
 
 /// Makes items without linking their traces to the session's run; `link-traces` does both. A trace that has an item
@@ -192,7 +193,7 @@ pub async fn update_item(
     let mask = mask.among(&["state", "labels", "comment", "chat_rounds"])?;
     let change = ItemChange {
         state: mask.required("state", body.state)?,
-        labels: mask.emptied("labels", body.labels),
+        labels: mask.required("labels", body.labels)?,
         comment: mask.clearable("comment", body.comment),
         chat_rounds: mask.emptied("chat_rounds", body.chat_rounds),
     };

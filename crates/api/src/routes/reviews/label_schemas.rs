@@ -77,15 +77,18 @@ pub async fn update_label_schema(
     delete,
     path = "/api/label-schemas/{schema_name}",
     tag = "reviews",
-    params(("schema_name" = String, Path, description = "The label schema's name", example = "correctness")),
+    params(("schema_name" = String, Path, description = "The label schema's name", example = "correctness"), IfMatch),
     responses((status = 200, description = "It is deleted", body = Done), ReadProblems, ConflictProblems, UpstreamProblems)
 )]
 pub async fn delete_label_schema(
     Asking(identity): Asking,
     SchemaName(name): SchemaName,
     State(services): State<Services>,
+    seen: Seen,
 ) -> Result<JsonAnswer<Done>, Problem> {
     let message = format!("the label schema {name:?} is deleted");
-    services.delete_label_schema(name, identity.user_name).await?;
+    services
+        .delete_label_schema(name, seen.or(None), identity.user_name)
+        .await?;
     Ok(JsonAnswer(Done { message }))
 }

@@ -29,7 +29,7 @@ pub struct LabelingSessionPage {
 /// What a labeling session is made of.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct LabelingSessionBody {
-    /// The session's name.
+    /// The session's name; required when one is made.
     #[schema(max_length = 250, example = "Week 47")]
     name: Option<String>,
     /// Who labels: names or e-mail addresses, in any case.
@@ -86,7 +86,7 @@ pub async fn list_labeling_sessions(
     Asking(identity): Asking,
     State(services): State<Services>,
     Query(listing): Query<Listing>,
-) -> Result<JsonAnswer<LabelingSessionPage>, Problem> {
+) -> Result<Response, Problem> {
     let mut filter = SessionFilter::default();
     for (member, value) in listing.conditions(&["name", "assigned_users", "created_by", "mlflow_run_id"])? {
         match member {
@@ -104,10 +104,11 @@ pub async fn list_labeling_sessions(
     let page = services
         .list_labeling_sessions(filter, listing.page(), &identity)
         .await?;
-    Ok(JsonAnswer(LabelingSessionPage {
+    let page = LabelingSessionPage {
         labeling_sessions: page.entries,
         next_page_token: page.next_page_token,
-    }))
+    };
+    Ok(versioned(&page, None))
 }
 
 /// Makes a labeling session and its MLflow run; makes the experiment's review app if there is none.
@@ -124,9 +125,9 @@ pub async fn create_labeling_session(
     Json(body): Json<LabelingSessionBody>,
 ) -> Result<Response, Problem> {
     let members = body.into_change(&UpdateMask::default().among(&MEMBERS)?)?;
-    let session = services
-        .create_labeling_session(members, identity.user_name)
-        .await?;
+    let asking = identity.user_name;
+    let mut session = services.create_labeling_session(members, asking.clone()).await?;
+    session.spell(&asking);
     Ok(versioned(&session, session.last_update_time.as_ref()))
 }
 
@@ -178,9 +179,11 @@ pub async fn update_labeling_session(
 ) -> Result<Response, Problem> {
     let seen = seen.or(body.last_update_time.take());
     let change = body.into_change(&mask.among(&MEMBERS)?)?;
-    let session = services
-        .update_labeling_session(id, change, seen, identity.user_name)
+    let asking = identity.user_name;
+    let mut session = services
+        .update_labeling_session(id, change, seen, asking.clone())
         .await?;
+    session.spell(&asking);
     Ok(versioned(&session, session.last_update_time.as_ref()))
 }
 

@@ -34,7 +34,7 @@ pub struct SessionLinks {
     #[schema(example = 60)]
     linked_traces: usize,
     /// The same in words.
-    #[schema(example = "60 traces are linked, 60 items are new")]
+    #[schema(example = "traces linked: 60, new items: 60")]
     message: String,
     /// Items that were made.
     #[schema(example = 60)]
@@ -70,7 +70,7 @@ pub async fn link_traces_to_session(
     Ok(JsonAnswer(SessionLinks {
         success: true,
         linked_traces: traces,
-        message: format!("{traces} traces are linked, {items} items are new"),
+        message: format!("traces linked: {traces}, new items: {items}"),
         items_created: items,
     }))
 }
@@ -97,7 +97,7 @@ pub struct RunLinks {
     #[schema(example = 60)]
     linked_count: usize,
     /// The same in words.
-    #[schema(example = "60 traces are linked")]
+    #[schema(example = "traces linked: 60")]
     message: String,
 }
 
@@ -122,6 +122,6 @@ pub async fn link_traces_to_run(
     Ok(JsonAnswer(RunLinks {
         success: true,
         linked_count,
-        message: format!("{linked_count} traces are linked"),
+        message: format!("traces linked: {linked_count}"),
     }))
 }

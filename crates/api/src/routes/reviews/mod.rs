@@ -21,7 +21,7 @@ pub struct Done {
     message: String,
 }
 
-/// JSON with the thing's version as its `ETag`, for `If-Match`.
+/// JSON with the thing's version, where it has one, as its `ETag`, for `If-Match`. The browser asks each time.
 fn versioned(thing: &impl Serialize, version: Option<&Timestamp>) -> Response {
     let mut headers = HeaderMap::from_iter([(
         header::CACHE_CONTROL,

@@ -1,6 +1,5 @@
 //! Review apps.
 
-use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::Response;
 use domain::{ExperimentId, LabelSchema, ReviewApp, ReviewAppChange, ReviewAppId};
@@ -29,7 +28,7 @@ pub struct ReviewAppPage {
 /// What a review app is made of.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ReviewAppBody {
-    /// The experiment whose traces are reviewed. It cannot be changed later.
+    /// The experiment whose traces are reviewed; required when one is made, and not changed later.
     #[schema(value_type = Option<String>, example = "1")]
     experiment_id: Option<ExperimentId>,
     /// Agents that reviewers may chat with.
@@ -51,7 +50,7 @@ pub async fn list_review_apps(
     Asking(_): Asking,
     State(services): State<Services>,
     Query(listing): Query<Listing>,
-) -> Result<JsonAnswer<ReviewAppPage>, Problem> {
+) -> Result<Response, Problem> {
     let conditions = listing.conditions(&["experiment_id"])?;
     let found = match conditions.into_iter().next() {
         Some((_, id)) => {
@@ -62,10 +61,11 @@ pub async fn list_review_apps(
         }
         None => services.review_app().await?,
     };
-    Ok(JsonAnswer(ReviewAppPage {
+    let page = ReviewAppPage {
         review_apps: found.into_iter().collect(),
         next_page_token: None,
-    }))
+    };
+    Ok(versioned(&page, None))
 }
 
 /// A review app.
