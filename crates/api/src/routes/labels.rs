@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use service::{Identity, LabelValue, Services};
 use utoipa::ToSchema;
 
-use super::problems::{BodyProblems, UpstreamProblems};
+use super::problems::{BodyProblems, UnknownProblems, UpstreamProblems};
 use crate::extract::{Asking, Json, PathId};
 use crate::problem::Problem;
 
@@ -147,7 +147,7 @@ async fn change(
     request_body = NewLabelBody,
     responses(
         (status = 200, description = "The feedback is given", body = GivenLabel),
-        (status = 404, description = "There is no such trace", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        UnknownProblems,
         BodyProblems,
         UpstreamProblems
     )
@@ -171,7 +171,7 @@ pub async fn give_feedback(
     request_body = ChangedLabelBody,
     responses(
         (status = 200, description = "The feedback is changed", body = GivenLabel),
-        (status = 404, description = "The trace has no such feedback", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        UnknownProblems,
         BodyProblems,
         UpstreamProblems
     )
@@ -195,7 +195,7 @@ pub async fn change_feedback(
     request_body = NewLabelBody,
     responses(
         (status = 200, description = "The expectation is given", body = GivenLabel),
-        (status = 404, description = "There is no such trace", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        UnknownProblems,
         BodyProblems,
         UpstreamProblems
     )
@@ -219,7 +219,7 @@ pub async fn give_expectation(
     request_body = ChangedLabelBody,
     responses(
         (status = 200, description = "The expectation is changed", body = GivenLabel),
-        (status = 404, description = "The trace has no such expectation", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        UnknownProblems,
         BodyProblems,
         UpstreamProblems
     )

@@ -49,6 +49,14 @@ pub enum IdentityProblems {
     Unidentified(ProblemBody),
 }
 
+/// What a route that names things in its path or body can answer besides.
+#[derive(Debug, IntoResponses)]
+pub enum UnknownProblems {
+    /// Something that is named does not exist.
+    #[response(status = 404, content_type = "application/problem+json")]
+    Unknown(ProblemBody),
+}
+
 /// What a route that changes something can answer besides.
 #[derive(Debug, IntoResponses)]
 pub enum ConflictProblems {

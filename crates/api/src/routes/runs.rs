@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use service::{NewRun, RunSearch, RunStatus, RunUpdate, Services};
 use utoipa::ToSchema;
 
-use super::problems::{BodyProblems, ReadProblems, UpstreamProblems};
+use super::problems::{BodyProblems, ReadProblems, UnknownProblems, UpstreamProblems};
 use crate::extract::{Asking, AtLeastOne, Bounded, Conditions, Json, PathId, Token};
 use crate::problem::Problem;
 use crate::respond;
@@ -137,7 +137,7 @@ pub struct CreateRunBody {
     request_body = CreateRunBody,
     responses(
         (status = 200, description = "The run", body = RunAnswer),
-        (status = 404, description = "There is no such experiment", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        UnknownProblems,
         BodyProblems,
         UpstreamProblems
     )
@@ -193,7 +193,7 @@ pub struct UpdatedRun {
     request_body = UpdateRunBody,
     responses(
         (status = 200, description = "It is changed", body = UpdatedRun),
-        (status = 404, description = "There is no such run", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        UnknownProblems,
         BodyProblems,
         UpstreamProblems
     )

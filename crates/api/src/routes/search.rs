@@ -7,7 +7,7 @@ use serde::Deserialize;
 use service::{Services, SpanInclusion, TraceSearch};
 use utoipa::{IntoParams, ToSchema};
 
-use super::problems::{BodyProblems, UpstreamProblems};
+use super::problems::{BodyProblems, UnknownProblems, UpstreamProblems};
 use crate::extract::{Bounded, Conditions, Flag, Json, Query, Reached, Token};
 use crate::problem::Problem;
 use crate::respond;
@@ -89,7 +89,7 @@ impl SearchTracesBody {
     request_body = SearchTracesBody,
     responses(
         (status = 200, description = "The traces", body = TracePage),
-        (status = 404, description = "There is no such run", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        UnknownProblems,
         BodyProblems,
         UpstreamProblems
     )

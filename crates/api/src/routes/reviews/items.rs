@@ -16,7 +16,7 @@ use super::{Done, versioned};
 use crate::extract::{Asking, AtLeastOne, IfMatch, Json, Listing, PathId, Query, Seen, UpdateMask};
 use crate::problem::Problem;
 use crate::routes::problems::{
-    BodyProblems, ConflictProblems, QueryProblems, ReadProblems, UpstreamProblems,
+    BodyProblems, ConflictProblems, QueryProblems, ReadProblems, UnknownProblems, UpstreamProblems,
 };
 
 /// Items, one page.
@@ -119,7 +119,7 @@ pub async fn list_items(
     request_body = NewItemsBody,
     responses(
         (status = 200, description = "The items", body = CreatedItems),
-        (status = 404, description = "There is no such session or trace", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        UnknownProblems,
         BodyProblems,
         UpstreamProblems
     )
@@ -175,7 +175,7 @@ pub async fn get_item(
     request_body = ItemBody,
     responses(
         (status = 200, description = "The item as it is now", body = Item),
-        (status = 404, description = "There is no such session or item", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        UnknownProblems,
         ConflictProblems,
         BodyProblems,
         UpstreamProblems

@@ -9,7 +9,9 @@ use service::Services;
 use super::{Done, versioned};
 use crate::extract::{Asking, IfMatch, Json, SchemaName, Seen};
 use crate::problem::Problem;
-use crate::routes::problems::{BodyProblems, ConflictProblems, ReadProblems, UpstreamProblems};
+use crate::routes::problems::{
+    BodyProblems, ConflictProblems, ReadProblems, UnknownProblems, UpstreamProblems,
+};
 
 /// The label schemas, in the order they are shown.
 #[utoipa::path(
@@ -53,7 +55,7 @@ pub async fn create_label_schema(
     request_body = LabelSchema,
     responses(
         (status = 200, description = "The label schema as it is now", body = LabelSchema),
-        (status = 404, description = "There is no such label schema", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        UnknownProblems,
         ConflictProblems,
         BodyProblems,
         UpstreamProblems

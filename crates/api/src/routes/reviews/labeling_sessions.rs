@@ -13,7 +13,7 @@ use super::{Done, versioned};
 use crate::extract::{Asking, IfMatch, Json, Listing, Mask, PathId, Query, Seen, UpdateMask};
 use crate::problem::Problem;
 use crate::routes::problems::{
-    BodyProblems, ConflictProblems, QueryProblems, ReadProblems, UpstreamProblems,
+    BodyProblems, ConflictProblems, QueryProblems, ReadProblems, UnknownProblems, UpstreamProblems,
 };
 
 /// Labeling sessions, one page.
@@ -163,7 +163,7 @@ pub async fn get_labeling_session(
     request_body = LabelingSessionBody,
     responses(
         (status = 200, description = "The session as it is now", body = LabelingSession),
-        (status = 404, description = "There is no such session", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        UnknownProblems,
         ConflictProblems,
         BodyProblems,
         UpstreamProblems

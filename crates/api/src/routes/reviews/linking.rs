@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::extract::{Asking, AtLeastOne, Json, PathId};
 use crate::problem::Problem;
-use crate::routes::problems::{BodyProblems, ConflictProblems, UpstreamProblems};
+use crate::routes::problems::{BodyProblems, ConflictProblems, UnknownProblems, UpstreamProblems};
 
 /// The most traces one request may name: as many as one search may find.
 pub(super) const MAX_TRACES: usize = 10_000;
@@ -51,7 +51,7 @@ pub struct SessionLinks {
     request_body = LinkToSessionBody,
     responses(
         (status = 200, description = "They are linked", body = SessionLinks),
-        (status = 404, description = "There is no such session or trace", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        UnknownProblems,
         ConflictProblems,
         BodyProblems,
         UpstreamProblems
@@ -109,7 +109,7 @@ pub struct RunLinks {
     request_body = LinkToRunBody,
     responses(
         (status = 200, description = "They are linked", body = RunLinks),
-        (status = 404, description = "There is no such run or trace", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        UnknownProblems,
         BodyProblems,
         UpstreamProblems
     )

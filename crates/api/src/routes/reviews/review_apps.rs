@@ -12,7 +12,7 @@ use super::versioned;
 use crate::extract::{Asking, IfMatch, Json, Listing, PathId, Query, Seen, UpdateMask};
 use crate::problem::Problem;
 use crate::routes::problems::{
-    BodyProblems, ConflictProblems, QueryProblems, ReadProblems, UpstreamProblems,
+    BodyProblems, ConflictProblems, QueryProblems, ReadProblems, UnknownProblems, UpstreamProblems,
 };
 
 /// Review apps, one page.
@@ -93,7 +93,7 @@ pub async fn get_review_app(
     request_body = ReviewAppBody,
     responses(
         (status = 200, description = "The review app", body = ReviewApp),
-        (status = 404, description = "There is no such experiment", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        UnknownProblems,
         ConflictProblems,
         BodyProblems,
         UpstreamProblems
@@ -130,7 +130,7 @@ pub async fn create_review_app(
     request_body = ReviewAppBody,
     responses(
         (status = 200, description = "The review app as it is now", body = ReviewApp),
-        (status = 404, description = "There is no such review app", content_type = "application/problem+json", body = crate::problem::ProblemBody),
+        UnknownProblems,
         ConflictProblems,
         BodyProblems,
         UpstreamProblems
