@@ -94,7 +94,8 @@ impl Services {
         .await
     }
 
-    /// Changes what a label says: value and rationale, which is emptied when it is not given. Who gave it does not change.
+    /// Changes what a label says: value and rationale, which is emptied when it is not given. Who gave it does not
+    /// change.
     ///
     /// # Errors
     /// [`ServiceError::AssessmentNotFound`]; [`ServiceError::AccessDenied`] when a reviewer changes what they did not

@@ -3,7 +3,7 @@
 //!
 //! Only our own state: traces, runs and assessments stay in MLflow, and nothing here speaks to it.
 //!
-//! - **One text of SQL for both databases**, by sqlx's `Any` driver; what differs stands in [`dialect`]. Statements are
+//! - **One text of SQL for both databases**, by sqlx's `Any` driver; what differs stands in `dialect`. Statements are
 //!   fixed texts with bound parameters.
 //! - **No lost update.** A change names the version it was made from (`last_update_time`, which grows with every change)
 //!   and is done only if that is still the newest: see [`Changed`].
