@@ -95,22 +95,12 @@ impl TraceServer {
 
     /// A GET of this path.
     pub fn get(&self, path: &str) -> RequestBuilder {
-        self.request(Method::GET, path)
+        self.as_local_user().get(path)
     }
 
     /// A POST of this body to this path.
     pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
-        self.request(Method::POST, path).json(body)
-    }
-
-    /// A PATCH of this path with this body.
-    pub fn patch(&self, path: &str, body: &Value) -> RequestBuilder {
-        self.request(Method::PATCH, path).json(body)
-    }
-
-    /// A DELETE of this path.
-    pub fn delete(&self, path: &str) -> RequestBuilder {
-        self.request(Method::DELETE, path)
+        self.as_local_user().post(path, body)
     }
 
     /// A POST of this text, declared as this type, to this path.

@@ -229,10 +229,7 @@ impl Ids {
 async fn ids(place: &Place, user: &str) -> Ids {
     let traces = place.traces(1).await;
     let (session, run) = place.session(&[user], &traces).await;
-    let item = place.items(&session).await[0]["item_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let item = place.first_item(&session).await;
     let manifest = place.server.as_user(DEV).get_json("/api/manifest").await;
     Ids {
         experiment: place.experiment.clone(),
@@ -478,10 +475,7 @@ async fn rights_change_with_the_assignment() {
             "not even that nothing changed is told"
         );
         assign(&["ann@example.com"]).await;
-        let item = place.items(&session).await[0]["item_id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let item = place.first_item(&session).await;
         place
             .server
             .as_user(DEV)
@@ -497,10 +491,7 @@ async fn a_reviewer_cannot_reach_an_item_by_another_session() {
     let traces = place.traces(2).await;
     let (mine, _) = place.session(&["ann@example.com"], &traces[..1]).await;
     let (other, _) = place.session(&["bob@example.com"], &traces[1..]).await;
-    let item = place.items(&other).await[0]["item_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let item = place.first_item(&other).await;
     let path = format!("/api/labeling-sessions/{mine}/items/{item}");
     let ann = place.server.as_user("ann@example.com");
     assert_eq!(ann.try_get(&path).await.0, StatusCode::NOT_FOUND);

@@ -18,10 +18,7 @@ async fn what_was_changed_by_another_is_not_overwritten(kept: Kept) {
     let place = Place::new(kept).await;
     let traces = place.traces(1).await;
     let (session, _) = place.session(&REVIEWERS, &traces).await;
-    let id = place.items(&session).await[0]["item_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = place.first_item(&session).await;
     let path = format!("/api/labeling-sessions/{session}/items/{id}");
     let [ann, bob] = REVIEWERS.map(|user| place.server.as_user(user));
     let seen = ann.get_json(&path).await;
@@ -122,10 +119,7 @@ async fn eight_labels_at_once_on_one_item_are_all_kept(kept: Kept) {
     let place = Place::new(kept).await;
     let traces = place.traces(1).await;
     let (session, _) = place.session(&REVIEWERS, &traces).await;
-    let id = place.items(&session).await[0]["item_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = place.first_item(&session).await;
     let path = format!("/api/labeling-sessions/{session}/items/{id}");
     let values = [
         json!("text"),

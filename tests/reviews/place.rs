@@ -127,6 +127,12 @@ impl Place {
             .await;
         page["items"].as_array().unwrap().clone()
     }
+
+    /// The id of a session's first item.
+    pub(crate) async fn first_item(&self, session: &str) -> String {
+        let items = self.items(session).await;
+        items[0]["item_id"].as_str().unwrap().to_owned()
+    }
 }
 
 /// An experiment of its own name; its id.
