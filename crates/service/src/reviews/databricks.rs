@@ -102,12 +102,7 @@ impl ReviewBackend for DatabricksReviews {
         fields: &[&'static str],
         _: &str,
     ) -> Result<Changed<ReviewApp>, ServiceError> {
-        let is_changed = |field: &str| fields.contains(&field);
-        let change = ReviewAppChange {
-            agents: is_changed("agents").then(|| app.agents.clone()),
-            labeling_schemas: is_changed("labeling_schemas").then(|| app.labeling_schemas.clone()),
-        };
-        changed(self.client.update_review_app(&app.review_app_id, &change).await)
+        changed(self.client.update_review_app(app, fields).await)
     }
 
     async fn list_sessions(
@@ -155,17 +150,7 @@ impl ReviewBackend for DatabricksReviews {
         fields: &[&'static str],
         _: &str,
     ) -> Result<Changed<LabelingSession>, ServiceError> {
-        let is_changed = |field: &str| fields.contains(&field);
-        let change = SessionChange {
-            name: is_changed("name").then(|| session.name.clone()),
-            assigned_users: is_changed("assigned_users").then(|| session.assigned_users.clone()),
-            labeling_schemas: is_changed("labeling_schemas").then(|| session.labeling_schemas.clone()),
-            agent: is_changed("agent").then(|| session.agent.clone()),
-            dataset: is_changed("dataset").then(|| session.dataset.clone()),
-            additional_configs: is_changed("additional_configs").then(|| session.additional_configs.clone()),
-        };
-        let id = &session.labeling_session_id;
-        changed(self.client.update_labeling_session(app, id, &change).await)
+        changed(self.client.update_labeling_session(app, session, fields).await)
     }
 
     async fn delete_session(

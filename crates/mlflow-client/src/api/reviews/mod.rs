@@ -69,6 +69,14 @@ fn page_call(operation: &'static str, path: String, page_size: u32, page_token: 
     }
 }
 
+/// What is given of a new thing: there is nothing yet that a null could take away.
+fn given(mut new: Value) -> Value {
+    if let Some(members) = new.as_object_mut() {
+        members.retain(|_, value| !value.is_null());
+    }
+    new
+}
+
 /// A PATCH that sets these members and no others. The mask stands in the query, with the names as the body has them.
 fn patch_call(
     operation: &'static str,

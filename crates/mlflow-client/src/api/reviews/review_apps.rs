@@ -4,7 +4,7 @@ use domain::{ExperimentId, ReviewApp, ReviewAppChange, ReviewAppId};
 use reqwest::Method;
 use serde_json::json;
 
-use super::{Page, PageAnswer, REVIEW_APPS, app_path, members, page_call, patch_call};
+use super::{Page, PageAnswer, REVIEW_APPS, app_path, given, page_call, patch_call};
 use crate::client::MlflowClient;
 use crate::error::ClientError;
 use crate::transport::Call;
@@ -59,35 +59,33 @@ impl MlflowClient {
     pub async fn create_review_app(
         &self,
         experiment: &ExperimentId,
-        change: &ReviewAppChange,
+        new: &ReviewAppChange,
     ) -> Result<ReviewApp, ClientError> {
-        let operation = "review_apps.create";
-        let mut body = members(operation, &change.fields(), &whole(change))?;
-        body.insert("experiment_id".to_owned(), json!(experiment));
-        let call = Call::write(operation, Method::POST, REVIEW_APPS, &body)?;
+        let body = given(json!({
+            "experiment_id": experiment,
+            "agents": new.agents,
+            "labeling_schemas": new.labeling_schemas,
+        }));
+        let call = Call::write("review_apps.create", Method::POST, REVIEW_APPS, &body)?;
         self.transport().json(&call).await
     }
 
-    /// Changes a review app; as it is then. Idempotent: a list that changes is set whole. A change of nothing only
-    /// reads.
+    /// Sets these members of a review app to what `app` says of them; as it is then. Idempotent: a list is set whole.
+    /// Without fields it only reads.
     ///
     /// # Errors
     /// [`ClientError::NotFound`] when the workspace does not know it, [`ClientError::Rejected`] when it refuses the
     /// change.
     pub async fn update_review_app(
         &self,
-        id: &ReviewAppId,
-        change: &ReviewAppChange,
+        app: &ReviewApp,
+        fields: &[&'static str],
     ) -> Result<ReviewApp, ClientError> {
-        let fields = change.fields();
+        let id = &app.review_app_id;
         if fields.is_empty() {
             return self.get_review_app(id).await;
         }
-        let call = patch_call("review_apps.update", app_path(id), &fields, &whole(change))?;
+        let call = patch_call("review_apps.update", app_path(id), fields, app)?;
         self.transport().json(&call).await
     }
-}
-
-fn whole(change: &ReviewAppChange) -> serde_json::Value {
-    json!({"agents": change.agents, "labeling_schemas": change.labeling_schemas})
 }

@@ -4,7 +4,7 @@ use domain::{LabelingSession, LabelingSessionId, ReviewAppId, SessionChange};
 use reqwest::Method;
 use serde_json::json;
 
-use super::{Page, PageAnswer, members, page_call, patch_call, session_path, sessions_path};
+use super::{Page, PageAnswer, given, page_call, patch_call, session_path, sessions_path};
 use crate::client::MlflowClient;
 use crate::error::ClientError;
 use crate::transport::Call;
@@ -54,18 +54,27 @@ impl MlflowClient {
     pub async fn create_labeling_session(
         &self,
         app: &ReviewAppId,
-        change: &SessionChange,
+        new: &SessionChange,
     ) -> Result<LabelingSession, ClientError> {
-        let operation = "labeling_sessions.create";
-        let mut body = members(operation, &change.fields(), &whole(change))?;
-        // There is nothing yet that could be taken away.
-        body.retain(|_, value| !value.is_null());
-        let call = Call::write(operation, Method::POST, sessions_path(app), &body)?;
+        let body = given(json!({
+            "name": new.name,
+            "assigned_users": new.assigned_users,
+            "labeling_schemas": new.labeling_schemas,
+            "agent": new.agent,
+            "dataset": new.dataset,
+            "additional_configs": new.additional_configs,
+        }));
+        let call = Call::write(
+            "labeling_sessions.create",
+            Method::POST,
+            sessions_path(app),
+            &body,
+        )?;
         self.transport().json(&call).await
     }
 
-    /// Changes a labeling session; as it is then. Idempotent: a list that changes is set whole. A change of nothing
-    /// only reads.
+    /// Sets these members of a labeling session to what `session` says of them; as it is then. Idempotent: a list is
+    /// set whole. Without fields it only reads.
     ///
     /// # Errors
     /// [`ClientError::NotFound`] when the workspace does not know it, [`ClientError::Rejected`] when it refuses the
@@ -73,15 +82,15 @@ impl MlflowClient {
     pub async fn update_labeling_session(
         &self,
         app: &ReviewAppId,
-        session: &LabelingSessionId,
-        change: &SessionChange,
+        session: &LabelingSession,
+        fields: &[&'static str],
     ) -> Result<LabelingSession, ClientError> {
-        let fields = change.fields();
+        let id = &session.labeling_session_id;
         if fields.is_empty() {
-            return self.get_labeling_session(app, session).await;
+            return self.get_labeling_session(app, id).await;
         }
-        let path = session_path(app, session);
-        let call = patch_call("labeling_sessions.update", path, &fields, &whole(change))?;
+        let path = session_path(app, id);
+        let call = patch_call("labeling_sessions.update", path, fields, session)?;
         self.transport().json(&call).await
     }
 
@@ -98,16 +107,4 @@ impl MlflowClient {
         let call = Call::delete("labeling_sessions.delete", session_path(app, session));
         self.transport().done(&call).await
     }
-}
-
-/// What is taken away is null, as is what stays; the change's fields tell which of them are sent.
-fn whole(change: &SessionChange) -> serde_json::Value {
-    json!({
-        "name": change.name,
-        "assigned_users": change.assigned_users,
-        "labeling_schemas": change.labeling_schemas,
-        "agent": change.agent,
-        "dataset": change.dataset,
-        "additional_configs": change.additional_configs,
-    })
 }

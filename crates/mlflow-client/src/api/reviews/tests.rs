@@ -72,12 +72,9 @@ async fn a_review_app_is_made_and_changed_in_what_is_said_only() {
         .create_review_app(&"1".parse().unwrap(), &schemas)
         .await
         .unwrap();
-    let changed = client.update_review_app(&app(), &schemas).await.unwrap();
-    assert_eq!(changed, kept);
-    client
-        .update_review_app(&app(), &ReviewAppChange::default())
-        .await
-        .unwrap();
+    let changed = client.update_review_app(&kept, &["labeling_schemas"]).await;
+    assert_eq!(changed.unwrap(), kept);
+    client.update_review_app(&kept, &[]).await.unwrap();
     let one = "/api/2.0/managed-evals/review-apps/app";
     let patch = format!("PATCH {one}?update_mask=labeling_schemas");
     assert_eq!(
@@ -146,12 +143,14 @@ async fn what_a_session_change_takes_away_is_null_and_in_a_new_session_nothing()
     };
     let made = client.create_labeling_session(&app(), &change).await.unwrap();
     assert_eq!(made.mlflow_run_id, Some("r".parse().unwrap()));
+    let (mut changed, fields) = (made, change.fields());
+    changed.apply(change);
     client
-        .update_labeling_session(&app(), &session(), &change)
+        .update_labeling_session(&app(), &changed, &fields)
         .await
         .unwrap();
     client
-        .update_labeling_session(&app(), &session(), &SessionChange::default())
+        .update_labeling_session(&app(), &changed, &[])
         .await
         .unwrap();
     client.get_labeling_session(&app(), &session()).await.unwrap();
