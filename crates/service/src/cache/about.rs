@@ -3,6 +3,7 @@
 use super::key::{RawKey, Subject};
 use super::touch::{Thing, Touches};
 use super::{Entry, Kept};
+use crate::traces::RUN_WORDS;
 use std::time::Instant;
 
 impl Touches {
@@ -58,6 +59,6 @@ impl Touches {
         is_untouched(
             &["feedback", "expectation", "assessment", "issue"],
             &Thing::AnyAssessment,
-        ) && is_untouched(&["run_id", "sourcerun"], &Thing::AnyLink)
+        ) && is_untouched(&RUN_WORDS, &Thing::AnyLink)
     }
 }

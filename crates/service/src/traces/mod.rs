@@ -12,5 +12,5 @@ pub use document::SpanInclusion;
 #[cfg(test)]
 pub(crate) use info::test_info;
 pub(crate) use info::{InfoEntry, InfoList};
-pub(crate) use search::SearchPage;
 pub use search::TraceSearch;
+pub(crate) use search::{RUN_WORDS, SearchPage};

@@ -35,6 +35,9 @@ pub struct TraceSearch {
     pub spans: SpanInclusion,
 }
 
+/// What a filter that names a run contains, in lower case: MLflow takes keys in any case.
+pub(crate) const RUN_WORDS: [&str; 2] = ["run_id", "sourcerun"];
+
 /// Why a reviewer may not search everywhere.
 const SEARCH_DENIED: &str =
     "reviewers may search only by the run (run_id) of a labeling session assigned to them";
@@ -207,7 +210,7 @@ fn joined_filter(run_id: Option<&RunId>, filter: Option<String>) -> Result<Optio
         (Some(run_id), filter) => (run_id, filter.unwrap_or_default()),
     };
     let lower = filter.to_ascii_lowercase();
-    if ["run_id", "sourcerun"].iter().any(|word| lower.contains(word)) {
+    if RUN_WORDS.iter().any(|word| lower.contains(word)) {
         return Err(BrokenRule::new("filter", "must not name a run beside run_id"));
     }
     // An id holds no quote: see `RunId`.
