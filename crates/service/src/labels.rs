@@ -104,10 +104,9 @@ impl Services {
         &self,
         trace: TraceId,
         id: AssessmentId,
-        label: LabelValue,
+        mut label: LabelValue,
         asking: &Identity,
     ) -> Result<String, ServiceError> {
-        let mut label = label;
         // The frontend leaves out a comment that was taken back.
         label.rationale.get_or_insert_default();
         let LabelValue {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{
-    BrokenRule, LabelSchemaRef, LabelingSession, LabelingSessionId, ReviewApp, ReviewAppId, SessionChange,
+    BrokenRule, LabelSchema, LabelSchemaRef, LabelingSession, LabelingSessionId, ReviewAppId, SessionChange,
     Timestamp,
 };
 use store::{Changed, Page, PageRequest, SessionFilter};
@@ -75,9 +75,6 @@ impl Services {
                 |session: &LabelingSession| session.is_assigned_to(names.iter().map(String::as_str));
             found.entries.retain(is_asked_for);
         }
-        for session in &mut found.entries {
-            session.spell(&asking.user_name);
-        }
         Ok(found)
     }
 
@@ -106,7 +103,7 @@ impl Services {
             return Err(BrokenRule::new("name", "is required").into());
         }
         let app = self.own_review_app(&by).await?;
-        check_schemas(&members, &app, &[])?;
+        check_schemas(&members, &app.labeling_schemas, &[])?;
         let services = self.clone();
         self.write(vec![Thing::AnyRun, Thing::Assignments], async move {
             services.reviews.create_session(&app, &members, &by).await
@@ -128,10 +125,10 @@ impl Services {
     ) -> Result<LabelingSession, ServiceError> {
         let change = change.checked()?;
         let app = self.app_of_session(&id).await?;
-        if change.labeling_schemas.is_some() {
-            let (stored, whole) = tokio::join!(self.get_labeling_session(&id), self.get_review_app(&app));
-            check_schemas(&change, &whole?, &stored?.labeling_schemas)?;
-        }
+        let known = match change.labeling_schemas {
+            Some(_) => self.get_review_app(&app).await?.labeling_schemas,
+            None => Vec::new(),
+        };
         let target = SessionTarget {
             services: self.clone(),
             app,
@@ -140,6 +137,7 @@ impl Services {
             by,
         };
         let apply = move |session: &mut LabelingSession| {
+            check_schemas(&change, &known, &session.labeling_schemas)?;
             session.apply(change.clone());
             Ok(())
         };
@@ -190,11 +188,13 @@ impl Services {
 /// Those that the session refers to already are not asked about: one may be deleted since.
 fn check_schemas(
     members: &SessionChange,
-    app: &ReviewApp,
+    known: &[LabelSchema],
     stored: &[LabelSchemaRef],
 ) -> Result<(), ServiceError> {
     let named = members.labeling_schemas.as_deref().unwrap_or_default();
-    let is_unknown = |schema: &LabelSchemaRef| !stored.contains(schema) && app.schema(&schema.name).is_none();
+    let is_unknown = |named: &LabelSchemaRef| {
+        !stored.contains(named) && known.iter().all(|schema| schema.name != named.name)
+    };
     match named.iter().position(is_unknown) {
         Some(index) => Err(BrokenRule::new(
             format!("labeling_schemas[{index}].name"),

@@ -73,6 +73,12 @@ impl LabelingSessionBody {
     }
 }
 
+/// A session as this user is shown it, with its version.
+fn shown(mut session: LabelingSession, user: &str) -> Response {
+    session.spell(user);
+    versioned(&session, session.last_update_time.as_ref())
+}
+
 /// The sessions that the user reaches, the oldest first: a developer all, a reviewer those assigned to them. They can be
 /// filtered by `name`, `assigned_users` (one name), `created_by` and `mlflow_run_id`.
 #[utoipa::path(
@@ -101,9 +107,12 @@ pub async fn list_labeling_sessions(
             }
         }
     }
-    let page = services
+    let mut page = services
         .list_labeling_sessions(filter, listing.page(), &identity)
         .await?;
+    for session in &mut page.entries {
+        session.spell(&identity.user_name);
+    }
     let page = LabelingSessionPage {
         labeling_sessions: page.entries,
         next_page_token: page.next_page_token,
@@ -126,9 +135,8 @@ pub async fn create_labeling_session(
 ) -> Result<Response, Problem> {
     let members = body.into_change(&UpdateMask::default().among(&MEMBERS)?)?;
     let asking = identity.user_name;
-    let mut session = services.create_labeling_session(members, asking.clone()).await?;
-    session.spell(&asking);
-    Ok(versioned(&session, session.last_update_time.as_ref()))
+    let session = services.create_labeling_session(members, asking.clone()).await?;
+    Ok(shown(session, &asking))
 }
 
 /// A labeling session.
@@ -144,9 +152,8 @@ pub async fn get_labeling_session(
     PathId(id): PathId<LabelingSessionId>,
     State(services): State<Services>,
 ) -> Result<Response, Problem> {
-    let mut session = services.get_labeling_session(&id).await?;
-    session.spell(&identity.user_name);
-    Ok(versioned(&session, session.last_update_time.as_ref()))
+    let session = services.get_labeling_session(&id).await?;
+    Ok(shown(session, &identity.user_name))
 }
 
 /// Changes a labeling session. With `If-Match` (the `ETag` it came with) or `last_update_time` a change by another is a
@@ -180,11 +187,10 @@ pub async fn update_labeling_session(
     let seen = seen.or(body.last_update_time.take());
     let change = body.into_change(&mask.among(&MEMBERS)?)?;
     let asking = identity.user_name;
-    let mut session = services
+    let session = services
         .update_labeling_session(id, change, seen, asking.clone())
         .await?;
-    session.spell(&asking);
-    Ok(versioned(&session, session.last_update_time.as_ref()))
+    Ok(shown(session, &asking))
 }
 
 /// Takes a labeling session away with its items. Labels already given stay on their traces, and so does its run.
