@@ -4,13 +4,15 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use domain::{ExperimentId, TraceId};
+use domain::{ExperimentId, SearchTraces, TraceId};
 use futures::StreamExt;
-use mlflow_client::{ClientError, Flavor, MlflowClient, SearchTraces};
+use mlflow_client::{ClientError, Flavor, MlflowClient};
+use mlflow_store::{DatabaseError, MlflowStore};
+use service::{SpanPieces, TraceSource, UpstreamError};
 use store::Store;
 
 use crate::config::Config;
-use crate::wiring;
+use crate::upstream::Upstream;
 
 /// Tests the connection step by step and writes a line for each. Fails when a step does.
 pub async fn run(config: &Config, out: &mut dyn Write) -> ExitCode {
@@ -47,31 +49,43 @@ impl Report<'_> {
     }
 
     async fn all_steps(&mut self, config: &Config) -> io::Result<()> {
-        let checked = wiring::client(config).and_then(|client| Ok((client, config.mlflow.experiment_id()?)));
-        let (client, experiment_id) = match checked {
+        let checked =
+            Upstream::of(&config.mlflow).and_then(|upstream| Ok((upstream, config.mlflow.experiment_id()?)));
+        let (upstream, experiment_id) = match checked {
             Ok(checked) => checked,
             Err(error) => return self.fails("the settings cannot be used", &error.to_string()),
         };
-        let server = client.server();
-        self.works(&format!(
-            "settings: {} with {}",
-            server.base_url,
-            server.credentials.describe()
-        ))?;
-        if !self.reaches(&client).await? || !self.is_known(&client).await? {
+        self.works(&format!("settings: {}", upstream.describe()))?;
+        let is_there = match &upstream {
+            Upstream::Server(client) => self.reaches(client).await? && self.is_known(client).await?,
+            Upstream::Database(store) => self.reads(store).await?,
+        };
+        if !is_there {
             return Ok(());
         }
-        self.keeps_reviews(config, &client).await?;
+        self.keeps_reviews(config, &upstream).await?;
         let Some(experiment_id) = experiment_id else {
             return self
                 .notes("no experiment is configured (MLFLOW_EXPERIMENT_ID): every search must name one");
         };
-        if !self.finds_experiment(&client, &experiment_id).await? {
+        let source = upstream.source();
+        if !self.finds_experiment(source.as_ref(), &experiment_id).await? {
             return Ok(());
         }
-        match self.finds_trace(&client, experiment_id).await? {
-            Some(trace_id) => self.reads_spans(&client, &trace_id).await,
+        match self.finds_trace(source.as_ref(), experiment_id).await? {
+            Some(trace_id) => self.reads_spans(source.as_ref(), &trace_id).await,
             None => Ok(()),
+        }
+    }
+
+    async fn reads(&mut self, store: &MlflowStore) -> io::Result<bool> {
+        match store.describe().await {
+            Ok(schema) => self
+                .works(&format!("the database is MLflow's: {schema}"))
+                .map(|()| true),
+            Err(error) => self
+                .fails(&error.to_string(), fix_for_database(&error))
+                .map(|()| false),
         }
     }
 
@@ -85,7 +99,7 @@ impl Report<'_> {
                 self.works(&format!("the server answers: MLflow {version}"))?;
             }
             Err(error) => {
-                self.fails(&error.to_string(), fix_for(&error))?;
+                self.fails(&error.to_string(), fix_for_client(&error))?;
                 return Ok(false);
             }
         }
@@ -106,12 +120,14 @@ impl Report<'_> {
             Ok(user) => self
                 .works(&format!("the workspace knows us as {}", user.user_name))
                 .map(|()| true),
-            Err(error) => self.fails(&error.to_string(), fix_for(&error)).map(|()| false),
+            Err(error) => self
+                .fails(&error.to_string(), fix_for_client(&error))
+                .map(|()| false),
         }
     }
 
-    async fn keeps_reviews(&mut self, config: &Config, client: &MlflowClient) -> io::Result<()> {
-        if config.reviews.are_in_workspace(client.server().flavor) {
+    async fn keeps_reviews(&mut self, config: &Config, upstream: &Upstream) -> io::Result<()> {
+        if config.reviews.are_in_workspace(upstream.flavor()) {
             return self.notes("reviews are kept in the workspace");
         }
         let database = config.reviews.store();
@@ -128,12 +144,12 @@ impl Report<'_> {
         }
     }
 
-    async fn finds_experiment(&mut self, client: &MlflowClient, id: &ExperimentId) -> io::Result<bool> {
-        match client.get_experiment(id).await {
+    async fn finds_experiment(&mut self, source: &dyn TraceSource, id: &ExperimentId) -> io::Result<bool> {
+        match source.get_experiment(id).await {
             Ok(experiment) => self
                 .works(&format!("experiment {id} is {:?}", experiment.name))
                 .map(|()| true),
-            Err(error @ ClientError::NotFound { .. }) => {
+            Err(error) if error.is_not_found() => {
                 let fix = "set MLFLOW_EXPERIMENT_ID to an experiment of this server";
                 self.fails(&error.to_string(), fix).map(|()| false)
             }
@@ -141,7 +157,11 @@ impl Report<'_> {
         }
     }
 
-    async fn finds_trace(&mut self, client: &MlflowClient, id: ExperimentId) -> io::Result<Option<TraceId>> {
+    async fn finds_trace(
+        &mut self,
+        source: &dyn TraceSource,
+        id: ExperimentId,
+    ) -> io::Result<Option<TraceId>> {
         let search = SearchTraces {
             experiment_ids: vec![id],
             filter: None,
@@ -150,7 +170,7 @@ impl Report<'_> {
             page_token: None,
         };
         let begun = Instant::now();
-        match client.search_traces(&search).await {
+        match source.search_traces(&search).await {
             Ok(page) => {
                 let took = begun.elapsed().as_millis();
                 self.works(&format!(
@@ -164,28 +184,65 @@ impl Report<'_> {
         }
     }
 
-    async fn reads_spans(&mut self, client: &MlflowClient, id: &TraceId) -> io::Result<()> {
+    async fn reads_spans(&mut self, source: &dyn TraceSource, id: &TraceId) -> io::Result<()> {
         let begun = Instant::now();
         let read = async {
-            let mut chunks = client.open_spans(id).await?.chunks;
             let mut bytes = 0;
-            while let Some(chunk) = chunks.next().await {
-                bytes += chunk?.len();
+            match source.open_spans(id).await?.pieces {
+                SpanPieces::Text(mut pieces) => {
+                    while let Some(piece) = pieces.next().await {
+                        bytes += piece?.len();
+                    }
+                }
+                SpanPieces::Spans(mut spans) => {
+                    while let Some(some) = spans.next().await {
+                        bytes += some?.iter().map(bytes::Bytes::len).sum::<usize>();
+                    }
+                }
             }
-            Ok::<_, ClientError>(bytes)
+            Ok::<_, UpstreamError>(bytes)
         };
         match read.await {
             Ok(bytes) => {
                 let took = begun.elapsed().as_millis();
                 self.works(&format!("spans of {id} are read: {bytes} bytes in {took} ms"))
             }
-            Err(ClientError::SpansNotFound { .. }) => self.notes(&format!("trace {id} has no stored spans")),
+            Err(error) if error.is_without_spans() => self.notes(&format!("trace {id} has no stored spans")),
             Err(error) => self.fails(&error.to_string(), fix_for(&error)),
         }
     }
 }
 
-fn fix_for(error: &ClientError) -> &'static str {
+fn fix_for(error: &UpstreamError) -> &'static str {
+    match error {
+        UpstreamError::Client(error) => fix_for_client(error),
+        UpstreamError::Database(error) => fix_for_database(error),
+    }
+}
+
+fn fix_for_database(error: &DatabaseError) -> &'static str {
+    match error {
+        DatabaseError::Unreachable(_) => {
+            "start the database, or set MLFLOW_TRACKING_URI to where it is reached from here, with a user that may read it"
+        }
+        DatabaseError::Busy(_) | DatabaseError::Timeout(_) => {
+            "look at who else uses the database; raise TRACE_SERVER_UPSTREAM_CALL_TIMEOUT if it is only slow"
+        }
+        DatabaseError::UnknownSchema { .. } | DatabaseError::Address(_) => {
+            "MLFLOW_TRACKING_URI must name the database that MLflow writes to (its --backend-store-uri)"
+        }
+        DatabaseError::ReadOnly { .. } => "use the address of the MLflow server instead",
+        DatabaseError::Artifact(_) => "look at the storage that MLflow keeps its artifacts in",
+        DatabaseError::NotFound(_)
+        | DatabaseError::SpansNotFound(_)
+        | DatabaseError::Refused(_)
+        | DatabaseError::Conflict(_)
+        | DatabaseError::Failed(_)
+        | DatabaseError::Unreadable { .. } => "look at the database's own log",
+    }
+}
+
+fn fix_for_client(error: &ClientError) -> &'static str {
     match error {
         ClientError::Unreachable { .. } => {
             "start the server, or set MLFLOW_TRACKING_URI to where it is reached from here"

@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod config;
+pub mod demo;
 pub mod extract;
 pub mod frontend;
 pub mod middleware;
@@ -19,4 +20,5 @@ pub mod serve;
 pub mod state;
 pub mod stream;
 pub mod telemetry;
+pub mod upstream;
 pub mod wiring;

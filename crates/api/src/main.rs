@@ -5,6 +5,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use api::config::{Cli, Command, Config};
+use api::demo::Stage;
+use api::upstream::Upstream;
+use api::wiring::Server;
 use api::{check, serve, telemetry, wiring};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -14,6 +17,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         None => serve(&cli.config),
         Some(Command::Check(config)) => return check(&config),
+        Some(Command::Demo(config)) => demo(*config),
         Some(Command::Openapi) => print_openapi(),
     };
     match done {
@@ -29,11 +33,22 @@ fn main() -> ExitCode {
 fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
     // Outlives the runtime: requests that are broken off at its end are still logged.
     let _last_lines = telemetry::start(config.logs.filter()?, config.logs.log_format);
-    Runtime::new()?.block_on(run(config))
+    Runtime::new()?.block_on(async { run(wiring::server(config).await?, |_| Ok(())).await })
 }
 
-async fn run(config: &Config) -> Result<(), Box<dyn Error>> {
-    let server = wiring::server(config).await?;
+fn demo(mut config: Config) -> Result<(), Box<dyn Error>> {
+    let _last_lines = telemetry::start(config.logs.filter()?, config.logs.log_format);
+    Runtime::new()?.block_on(async {
+        let stage = Stage::set(&mut config).await?;
+        let server = wiring::server(&config).await?;
+        let source = Upstream::of(&config.mlflow)?.source();
+        let session = stage.fill(&server.services, source.as_ref()).await?;
+        run(server, |base| stage.suggest(base, &session, &mut io::stderr())).await
+    })
+}
+
+/// Serves until told to stop; `listening` is told the address.
+async fn run(server: Server, listening: impl FnOnce(&str) -> io::Result<()>) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(server.address).await.map_err(|error| {
         format!(
             "cannot listen on {}: {error}; choose another --host or --port",
@@ -45,11 +60,11 @@ async fn run(config: &Config) -> Result<(), Box<dyn Error>> {
         tracing::warn!("everyone who can reach {address} is a developer; set DEVELOPERS and a trusted proxy");
     }
     tracing::info!(
-        upstream = %server.upstream.base_url,
-        credentials = server.upstream.credentials.describe(),
+        upstream = server.upstream,
         reviews = server.reviews,
         "listening on http://{address}"
     );
+    listening(&format!("http://{address}"))?;
     serve::serve(
         listener,
         server.router,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use mlflow_client::{AuthSettings, ClientConfig, Flavor, MlflowClient, TrackingServer};
+use mlflow_client::{AuthSettings, ClientConfig, MlflowClient, TrackingServer};
+use mlflow_store::DatabaseError;
 use service::{DatabricksReviews, ReviewBackend, Scope, Services, ServicesConfig, SqlReviews};
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use crate::config::{Config, ConfigError};
 use crate::frontend::Frontend;
 use crate::router::{RouterConfig, openapi_text, router};
 use crate::state::{AppState, Settings};
+use crate::upstream::Upstream;
 
 /// A server that is ready to listen.
 #[derive(Debug)]
@@ -28,8 +30,8 @@ pub struct Server {
     pub shutdown_timeout: Duration,
     /// The use cases, whose last writes are waited for at the end.
     pub services: Services,
-    /// The MLflow server, for the log.
-    pub upstream: TrackingServer,
+    /// Whoever keeps the traces, for the log.
+    pub upstream: String,
     /// Where reviews are kept, for the log.
     pub reviews: String,
     /// Whether everyone who can reach it is taken for a developer.
@@ -42,40 +44,27 @@ pub enum WiringError {
     /// A setting cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The database cannot be opened.
+    /// The database of the reviews cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// MLflow's database cannot be used.
+    #[error("MLFLOW_TRACKING_URI: {0}")]
+    Database(#[from] DatabaseError),
     /// The OpenAPI document cannot be written.
     #[error("the OpenAPI document cannot be written: {0}")]
     Document(#[from] serde_json::Error),
 }
 
-/// Makes the client of the settings.
-///
-/// # Errors
-/// When a setting cannot be used.
-pub fn client(config: &Config) -> Result<MlflowClient, ConfigError> {
-    Ok(MlflowClient::new(&config.mlflow.client_config()?)?)
-}
-
-/// Puts the server together: opens the database; asks MLflow nothing yet.
+/// Puts the server together: opens the database of the reviews, and looks whether MLflow's is one. Asks an MLflow server
+/// nothing yet.
 ///
 /// # Errors
 /// When a setting or the database cannot be used; the text says what to change.
 pub async fn server(config: &Config) -> Result<Server, WiringError> {
-    let client = client(config)?;
-    let upstream = client.server().clone();
-    let (backend, reviews): (Arc<dyn ReviewBackend>, _) = if config.reviews.are_in_workspace(upstream.flavor)
-    {
-        let in_workspace = DatabricksReviews::new(client.clone());
-        (Arc::new(in_workspace), "the workspace".to_owned())
-    } else {
-        let database = config.reviews.store();
-        let store = Store::open(&database).await?;
-        let in_database = SqlReviews::new(store, Arc::new(client.clone()));
-        (Arc::new(in_database), Store::describe(&database)?)
-    };
-    let services = services(config, client, backend)?;
+    let upstream = Upstream::of(&config.mlflow)?;
+    let described = described(&upstream).await?;
+    let (backend, reviews) = reviews(config, &upstream).await?;
+    let services = services(config, &upstream, backend)?;
     tokio::spawn(services.clone().listen_to_peers());
     let ending = CancellationToken::new();
     let state = AppState::new(services.clone(), settings(config, &upstream), ending.clone());
@@ -89,7 +78,7 @@ pub async fn server(config: &Config) -> Result<Server, WiringError> {
         ending,
         shutdown_timeout: config.server.shutdown_timeout,
         services,
-        upstream,
+        upstream: described,
         reviews,
         is_open_to_all: config.access.is_open_to_all(),
     })
@@ -104,10 +93,10 @@ pub fn openapi(config: &Config) -> Result<String, WiringError> {
         TrackingServer::resolve("http://127.0.0.1", &AuthSettings::default()).map_err(ConfigError::from)?,
     );
     let client = MlflowClient::new(&config_of_client).map_err(ConfigError::from)?;
-    let upstream = client.server().clone();
     // Nobody is asked anything.
     let backend = Arc::new(DatabricksReviews::new(client.clone()));
-    let services = services(config, client, backend)?;
+    let upstream = Upstream::Server(client);
+    let services = services(config, &upstream, backend)?;
     Ok(openapi_text(&AppState::new(
         services,
         settings(config, &upstream),
@@ -115,34 +104,67 @@ pub fn openapi(config: &Config) -> Result<String, WiringError> {
     ))?)
 }
 
+/// What is told of the upstream in the log. A database that is no MLflow's is refused here; one that cannot be reached yet
+/// may come.
+async fn described(upstream: &Upstream) -> Result<String, DatabaseError> {
+    let Upstream::Database(store) = upstream else {
+        return Ok(upstream.describe());
+    };
+    match store.describe().await {
+        Ok(schema) => Ok(format!("{}, {schema}", upstream.describe())),
+        Err(error) if error.is_transient() => {
+            tracing::warn!(%error, "MLflow's database is not available yet");
+            Ok(upstream.describe())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn reviews(
+    config: &Config,
+    upstream: &Upstream,
+) -> Result<(Arc<dyn ReviewBackend>, String), WiringError> {
+    if config.reviews.are_in_workspace(upstream.flavor()) {
+        let Upstream::Server(client) = upstream else {
+            return Err(ConfigError::ReviewsInNoWorkspace.into());
+        };
+        return Ok((
+            Arc::new(DatabricksReviews::new(client.clone())),
+            "the workspace".to_owned(),
+        ));
+    }
+    let database = config.reviews.store();
+    let store = Store::open(&database).await?;
+    let in_database = SqlReviews::new(store, upstream.sink());
+    Ok((Arc::new(in_database), Store::describe(&database)?))
+}
+
 fn services(
     config: &Config,
-    client: MlflowClient,
+    upstream: &Upstream,
     reviews: Arc<dyn ReviewBackend>,
 ) -> Result<Services, ConfigError> {
-    let upstream = client.server();
     let services = ServicesConfig {
         // All calls are made with one set of credentials, so there is one view of the data.
-        scope: Scope::new(&format!(
-            "{} with {}",
-            upstream.base_url,
-            upstream.credentials.describe()
-        )),
+        scope: Scope::new(&upstream.describe()),
         experiment_id: config.mlflow.experiment_id()?,
         cache: config.cache.policy(),
         feed: config.limits.feed(),
         parallel_traces: config.limits.parallel_traces,
         roles: config.access.roles(),
-        local_user: config.access.local_user(upstream.flavor),
+        local_user: config.access.local_user(upstream.flavor()),
     };
-    let client = Arc::new(client);
-    let sink = Arc::clone(&client);
-    Ok(Services::new(client, sink, reviews, services))
+    Ok(Services::new(
+        upstream.source(),
+        upstream.sink(),
+        reviews,
+        services,
+    ))
 }
 
-fn settings(config: &Config, upstream: &TrackingServer) -> Settings {
+fn settings(config: &Config, upstream: &Upstream) -> Settings {
     // The frontend links into the workspace's pages by this address; MLflow has none of them.
-    let workspace = (upstream.flavor == Flavor::Databricks).then_some(&upstream.base_url);
+    let workspace = upstream.workspace_url();
     let first_label = workspace.and_then(|url| url.host_str()?.split('.').next());
     Settings {
         trusts_proxy: config.access.trusts_proxy(),

@@ -245,6 +245,38 @@ impl<'a> From<&'a Assessment> for AssessmentBody<'a> {
     }
 }
 
+/// An assessment to give to a trace.
+#[derive(Debug, Clone)]
+pub struct NewAssessment {
+    /// What is assessed: the label's name.
+    pub name: String,
+    /// A feedback or an expectation.
+    pub kind: AssessmentKind,
+    /// What it says. Of a feedback MLflow keeps numbers as doubles (`4` comes back as `4.0`) and objects in any order;
+    /// of an expectation only numbers that stand alone. MLflow refuses null for an expectation.
+    pub value: Box<RawValue>,
+    /// Who gives it. MLflow takes any `source_type`, and makes one it does not know `SOURCE_TYPE_UNSPECIFIED`.
+    pub source: AssessmentSource,
+    /// Why, in the giver's words. Of an expectation MLflow (3.17.2) does not keep it, and says nothing; `metadata` it
+    /// keeps of both kinds.
+    pub rationale: Option<String>,
+    /// Further facts.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// How an assessment changes. Its name and its source stay.
+#[derive(Debug, Clone)]
+pub struct AssessmentUpdate {
+    /// The kind it has; MLflow refuses another.
+    pub kind: AssessmentKind,
+    /// What it says now, as in [`NewAssessment`].
+    pub value: Box<RawValue>,
+    /// Why, in the giver's words, as in [`NewAssessment`]; `None` keeps what stands, an empty text empties it.
+    pub rationale: Option<String>,
+    /// Further facts to set; those under other names stay.
+    pub metadata: BTreeMap<String, String>,
+}
+
 #[cfg(feature = "openapi")]
 mod schema {
     use super::{Assessment, AssessmentBody};

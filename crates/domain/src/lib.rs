@@ -24,13 +24,15 @@ mod labeling_session;
 mod review_app;
 mod rule;
 mod run;
+mod search;
 pub mod span;
 pub mod span_v2;
 mod timestamp;
 mod trace;
 
 pub use assessment::{
-    Assessment, AssessmentError, AssessmentKind, AssessmentSource, AssessmentValue, RATIONALE,
+    Assessment, AssessmentError, AssessmentKind, AssessmentSource, AssessmentUpdate, AssessmentValue,
+    NewAssessment, RATIONALE,
 };
 pub use experiment::{Experiment, ExperimentTag};
 pub use ids::{
@@ -41,7 +43,8 @@ pub use label_schema::{LabelSchema, LabelSchemaType, NumericInput, Options, Text
 pub use labeling_session::{LabelSchemaRef, LabelingSession, SessionChange, user_key};
 pub use review_app::{ReviewApp, ReviewAppChange};
 pub use rule::{BrokenRule, MAX_NAME, check_storable, check_text};
-pub use run::{Run, RunData, RunInfo, RunMetric, RunParam, RunTag};
+pub use run::{NewRun, Run, RunData, RunInfo, RunMetric, RunParam, RunStatus, RunTag, RunUpdate};
+pub use search::{RunPage, SearchRuns, SearchTraces, TracePage};
 pub use span::SpanId;
 pub use timestamp::Timestamp;
 pub use trace::{ExperimentLocation, TraceInfo, TraceLocation, TraceState};

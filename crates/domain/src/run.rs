@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::ids::ExperimentId;
+
 /// A run's identity and life. Times are milliseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -133,4 +135,64 @@ pub struct Run {
 
 fn empty_object() -> serde_json::Value {
     serde_json::Value::Object(serde_json::Map::new())
+}
+
+/// A run to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRun {
+    /// In this experiment.
+    pub experiment_id: ExperimentId,
+    /// Its name; MLflow makes one up unless given.
+    pub run_name: Option<String>,
+    /// Who makes it. MLflow's page shows the tag `mlflow.user` instead.
+    pub user_id: Option<String>,
+    /// When it began (ms since the Unix epoch); now unless given.
+    pub start_time: Option<i64>,
+    /// Its first tags.
+    pub tags: Vec<RunTag>,
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RunStatus {
+    /// It goes on; every new run begins so.
+    Running,
+    /// It is to begin later.
+    Scheduled,
+    /// It ended well.
+    Finished,
+    /// It failed.
+    Failed,
+    /// It was stopped.
+    Killed,
+}
+
+impl RunStatus {
+    /// Whether the run has ended.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Finished | Self::Failed | Self::Killed)
+    }
+
+    /// The word the API uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Scheduled => "SCHEDULED",
+            Self::Finished => "FINISHED",
+            Self::Failed => "FAILED",
+            Self::Killed => "KILLED",
+        }
+    }
+}
+
+/// How a run changes; what is `None` stays as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct RunUpdate {
+    /// How far it has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<RunStatus>,
+    /// When it ended (ms since the Unix epoch).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<i64>,
 }

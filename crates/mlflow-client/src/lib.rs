@@ -26,11 +26,9 @@ mod testing;
 mod transport;
 mod wire;
 
-pub use api::assessments::{AssessmentUpdate, NewAssessment, is_storable};
+pub use api::assessments::is_storable;
 pub use api::reviews::Page;
-pub use api::runs::{NewRun, RunPage, RunStatus, RunUpdate, SearchRuns};
 pub use api::spans::SpanBody;
-pub use api::traces::{SearchTraces, TracePage};
 pub use api::users::CurrentUser;
 pub use auth::{AuthSettings, ConfigError, Credentials, TrackingServer};
 pub use capabilities::{Capabilities, Feature, Flavor};

@@ -10,6 +10,8 @@ use mlflow_client::ClientError;
 use serde::Serialize;
 use store::StoreError;
 
+use crate::upstream::UpstreamError;
+
 /// Of many ids, so many are named in an error.
 const NAMED_IDS: usize = 5;
 
@@ -51,7 +53,7 @@ pub enum ServiceError {
     #[error("{0}")]
     AccessDenied(&'static str),
     #[error(transparent)]
-    Upstream(Arc<ClientError>),
+    Upstream(Arc<UpstreamError>),
     #[error("the spans of the trace cannot be read: {0}")]
     UnreadableSpans(#[from] UnreadableSpans),
     #[error("the reader was too slow for {0:?} and was cut off")]
@@ -113,9 +115,15 @@ impl From<StoreError> for ServiceError {
     }
 }
 
+impl From<UpstreamError> for ServiceError {
+    fn from(error: UpstreamError) -> Self {
+        Self::Upstream(Arc::new(error))
+    }
+}
+
 impl From<ClientError> for ServiceError {
     fn from(error: ClientError) -> Self {
-        Self::Upstream(Arc::new(error))
+        UpstreamError::from(error).into()
     }
 }
 
@@ -141,68 +149,19 @@ impl ServiceError {
             Self::AccessDenied(_) => ErrorCode::AuthorizationError,
             Self::UnreadableSpans(_) => ErrorCode::UpstreamError,
             Self::TooSlow(_) | Self::Interrupted => ErrorCode::UpstreamUnavailable,
-            Self::Upstream(error) => match error.as_ref() {
-                ClientError::NotFound { .. } | ClientError::SpansNotFound { .. } => {
-                    ErrorCode::ResourceNotFound
-                }
-                ClientError::Rejected { status: 400, .. } => ErrorCode::ValidationError,
-                ClientError::Rejected { status: 409, .. } => ErrorCode::Conflict,
-                ClientError::RateLimited { .. } => ErrorCode::RateLimited,
-                ClientError::Unavailable { status: 504, .. } | ClientError::Timeout { .. } => {
-                    ErrorCode::UpstreamTimeout
-                }
-                ClientError::Unavailable { .. }
-                | ClientError::Contended { .. }
-                | ClientError::Unreachable { .. }
-                | ClientError::PoolExhausted { .. } => ErrorCode::UpstreamUnavailable,
-                ClientError::Rejected { .. }
-                | ClientError::Unauthorized { .. }
-                | ClientError::Forbidden { .. }
-                | ClientError::Failed { .. }
-                | ClientError::Malformed { .. }
-                | ClientError::TooLarge { .. }
-                | ClientError::RouteAbsent { .. }
-                | ClientError::Credentials(_) => ErrorCode::UpstreamError,
-            },
+            Self::Upstream(error) => error.code(),
         }
     }
 
-    /// The error in words for the one who asked. The server's own words only where it judges the request; its
-    /// failures may quote SQL or addresses and are for the log.
+    /// The error in words for the one who asked.
     pub fn public_message(&self) -> String {
-        let error = match self {
-            Self::Upstream(error) => error,
+        match self {
+            Self::Upstream(error) => error.public_message(),
             Self::Store(error) if error.is_transient() => {
-                return "the database of the reviews is not available; try again later".into();
+                "the database of the reviews is not available; try again later".into()
             }
-            Self::Store(_) => return "the database of the reviews failed".into(),
-            _ => return self.to_string(),
-        };
-        match error.as_ref() {
-            ClientError::Rejected {
-                status: 400 | 409,
-                message,
-                ..
-            }
-            | ClientError::NotFound { message, .. } => message.clone(),
-            ClientError::SpansNotFound { .. } => "MLflow has no stored spans of this trace".into(),
-            ClientError::RateLimited { .. } => "MLflow asks to slow down; try again later".into(),
-            ClientError::Unavailable { .. } => "MLflow is unavailable; try again later".into(),
-            ClientError::Contended { .. } => "another write came in between within MLflow; try again".into(),
-            ClientError::Unreachable { .. } => "MLflow cannot be reached; try again later".into(),
-            ClientError::PoolExhausted { .. } => "all connections to MLflow are busy; try again later".into(),
-            ClientError::Timeout { .. } => "MLflow did not answer in time".into(),
-            ClientError::Unauthorized { .. } | ClientError::Credentials(_) => {
-                "MLflow does not accept this server's credentials".into()
-            }
-            ClientError::Forbidden { .. } => "MLflow does not allow this server to do that".into(),
-            ClientError::RouteAbsent { .. } => {
-                "this MLflow cannot do that: it is too old for it, or not at this address".into()
-            }
-            ClientError::TooLarge { .. } => "MLflow's answer is too large to be read whole".into(),
-            ClientError::Rejected { .. } | ClientError::Failed { .. } | ClientError::Malformed { .. } => {
-                "MLflow failed to answer".into()
-            }
+            Self::Store(_) => "the database of the reviews failed".into(),
+            _ => self.to_string(),
         }
     }
 
@@ -240,11 +199,8 @@ impl ServiceError {
     /// Says which trace it was, where MLflow says only that there is none.
     pub(crate) fn about_trace(self, id: &TraceId) -> Self {
         match &self {
-            Self::Upstream(error) => match error.as_ref() {
-                ClientError::NotFound { .. } => Self::TraceNotFound(id.clone()),
-                ClientError::SpansNotFound { .. } => Self::SpansNotFound(id.clone()),
-                _ => self,
-            },
+            Self::Upstream(error) if error.is_not_found() => Self::TraceNotFound(id.clone()),
+            Self::Upstream(error) if error.is_without_spans() => Self::SpansNotFound(id.clone()),
             _ => self,
         }
     }

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    Assessment, AssessmentId, AssessmentKind, AssessmentSource, BrokenRule, MAX_NAME, RATIONALE, TraceId,
-    check_storable, check_text,
+    Assessment, AssessmentId, AssessmentKind, AssessmentSource, AssessmentUpdate, BrokenRule, MAX_NAME,
+    NewAssessment, RATIONALE, TraceId, check_storable, check_text,
 };
-use mlflow_client::{AssessmentUpdate, ClientError, NewAssessment, is_storable};
+use mlflow_client::is_storable;
 use serde_json::value::RawValue;
 
 use crate::Services;
 use crate::access::Identity;
 use crate::cache::Thing;
 use crate::error::ServiceError;
+use crate::upstream::UpstreamError;
 
 /// What MLflow calls an assessment by a person.
 const HUMAN: &str = "HUMAN";
@@ -123,8 +124,8 @@ impl Services {
         };
         let (services, asking) = (self.clone(), asking.clone());
         self.write_by_one_call(touched_by_label(&trace), async move {
-            let unknown = |error| match error {
-                ClientError::NotFound { .. } => ServiceError::AssessmentNotFound {
+            let unknown = |error: UpstreamError| match error {
+                error if error.is_not_found() => ServiceError::AssessmentNotFound {
                     trace_id: trace.clone(),
                     assessment_id: id.clone(),
                 },

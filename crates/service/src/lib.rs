@@ -21,12 +21,14 @@ mod run_writes;
 mod spans;
 mod traces;
 mod turns;
+mod upstream;
 mod write;
 
 use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
 use domain::{ExperimentId, ReviewAppId};
+use futures::FutureExt;
 use tokio_util::task::TaskTracker;
 
 pub use access::{ForwardedUser, Identity, LocalUser, Role, Roles, Visibility};
@@ -34,7 +36,7 @@ pub use answer::{Answer, AnswerBody, CacheStatus, Fingerprint, Origin};
 pub use cache::{CachePolicy, Freshness, Scope};
 pub use error::{ErrorCode, ServiceError, UnreadableSpans};
 pub use labels::LabelValue;
-pub use ports::{TraceSink, TraceSource};
+pub use ports::{DataVersion, SpanBody, SpanPieces, TraceSink, TraceSource};
 pub use records::RunSearch;
 pub use reviews::{DatabricksReviews, LinkedToSession, ReviewBackend, SqlReviews};
 pub use run_writes::{NewRun, RunStatus, RunUpdate};
@@ -42,8 +44,9 @@ pub use spans::{FeedLimits, SpanDetail, SpanQuery, SpanStream};
 /// Which items and sessions, and which page of them.
 pub use store::{ItemFilter, Page, PageRequest, SessionFilter};
 pub use traces::{SpanInclusion, TraceBatch, TraceSearch};
+pub use upstream::UpstreamError;
 
-use cache::{Cache, Keys, RawKey};
+use cache::{Cache, Keys, RawKey, Versions};
 use spans::SpanFeed;
 use turns::Turns;
 
@@ -103,6 +106,12 @@ impl Services {
         reviews: Arc<dyn ReviewBackend>,
         config: ServicesConfig,
     ) -> Self {
+        let asked = Arc::clone(&source);
+        let versions = Versions::told_by(move || {
+            let source = Arc::clone(&asked);
+            // One that fails is told by the load that follows.
+            async move { source.data_version().await.ok().flatten() }.boxed()
+        });
         Self {
             source,
             sink,
@@ -112,7 +121,7 @@ impl Services {
             writes: TaskTracker::new(),
             peer_number: rand::random(),
             review_app_id: Arc::default(),
-            cache: Cache::new(config.cache),
+            cache: Cache::new(config.cache, versions),
             keys: Keys::of(config.scope),
             feeds: Arc::default(),
             feed_limits: config.feed,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::{ExperimentId, RunId};
 /// Which runs to look for.
-pub use mlflow_client::SearchRuns as RunSearch;
-use mlflow_client::{ClientError, CurrentUser};
+pub use domain::SearchRuns as RunSearch;
+use domain::{ExperimentId, RunId};
+use mlflow_client::CurrentUser;
 use serde::Serialize;
 use serde_json::json;
 
@@ -91,7 +91,7 @@ impl Services {
                     let value = Arc::new(Document::render(&json!({ "experiment": experiment }))?);
                     Ok(Fresh { value, fresh_for })
                 }
-                Err(ClientError::NotFound { .. }) => Err(ServiceError::ExperimentNotFound(wanted)),
+                Err(error) if error.is_not_found() => Err(ServiceError::ExperimentNotFound(wanted)),
                 Err(error) => Err(error.into()),
             }
         };
@@ -139,7 +139,7 @@ impl Services {
                         fresh_for,
                     })
                 }
-                Err(ClientError::NotFound { .. }) => Err(ServiceError::RunNotFound(wanted)),
+                Err(error) if error.is_not_found() => Err(ServiceError::RunNotFound(wanted)),
                 Err(error) => Err(error.into()),
             }
         };

@@ -1,8 +1,7 @@
 //! Runs made and changed.
 
+pub use domain::{NewRun, RunStatus, RunUpdate};
 use domain::{RunId, RunTag};
-use mlflow_client::ClientError;
-pub use mlflow_client::{NewRun, RunStatus, RunUpdate};
 use serde_json::json;
 
 use crate::Services;
@@ -10,6 +9,7 @@ use crate::answer::{Answer, Origin};
 use crate::cache::Thing;
 use crate::error::ServiceError;
 use crate::records::Document;
+use crate::upstream::UpstreamError;
 
 impl Services {
     /// Makes a run: `{"run": Run}`.
@@ -21,7 +21,9 @@ impl Services {
         self.write(vec![Thing::AnyRun], async move {
             match services.sink.create_run(&new).await {
                 Ok(run) => Ok(Document::render(&json!({ "run": run }))?.into_answer(Origin::ASKED)),
-                Err(ClientError::NotFound { .. }) => Err(ServiceError::ExperimentNotFound(new.experiment_id)),
+                Err(error) if error.is_not_found() => {
+                    Err(ServiceError::ExperimentNotFound(new.experiment_id))
+                }
                 Err(error) => Err(error.into()),
             }
         })
@@ -40,8 +42,8 @@ impl Services {
     ) -> Result<(), ServiceError> {
         let services = self.clone();
         self.write(vec![Thing::Run(run.clone()), Thing::AnyRun], async move {
-            let unknown = |error| match error {
-                ClientError::NotFound { .. } => ServiceError::RunNotFound(run.clone()),
+            let unknown = |error: UpstreamError| match error {
+                error if error.is_not_found() => ServiceError::RunNotFound(run.clone()),
                 error => error.into(),
             };
             // First what is refused more often: a run that has ended must not be told to have failed to.

@@ -1,6 +1,6 @@
 //! Which MLflow, and as whom.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -10,6 +10,7 @@ use humantime::parse_duration;
 use mlflow_client::{
     AuthSettings, ClientConfig, ConnectionReuse, PoolLimits, RetryPolicy, Timeouts, TrackingServer,
 };
+use mlflow_store::{DatabaseConfig, MlflowStore};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{ConfigError, given};
@@ -18,8 +19,10 @@ use super::{ConfigError, given};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "MLflow")]
 pub struct MlflowArgs {
-    /// The MLflow server: `http://HOST:PORT`, `https://HOST`, `databricks` or `databricks://PROFILE`. Unset with
-    /// `DATABRICKS_HOST` set: `databricks`.
+    /// Where the traces are: MLflow's own database, `sqlite:///PATH` (`sqlite:////PATH` from the root) or
+    /// `postgresql://USER:PASSWORD@HOST/DATABASE`; an MLflow server, `http://HOST:PORT` or `https://HOST`; a workspace,
+    /// `databricks` or `databricks://PROFILE`. Unset with `DATABRICKS_HOST` set: `databricks`; else `mlflow.db` in the
+    /// working folder, if it is there, where MLflow keeps its traces by default.
     #[arg(long = "mlflow-tracking-uri", env = "MLFLOW_TRACKING_URI", value_name = "URI", hide_env_values = true, value_parser = secret)]
     tracking_uri: Option<SecretString>,
     /// The experiment that is meant where a request names none.
@@ -29,6 +32,22 @@ pub struct MlflowArgs {
         value_name = "ID"
     )]
     experiment_id: Option<String>,
+    /// Where MLflow's server keeps what it calls `mlflow-artifacts:/`: the folder or bucket of its
+    /// `--artifacts-destination`. Used with a database alone, for spans that older MLflow kept as artifacts.
+    #[arg(
+        long = "mlflow-artifacts-destination",
+        env = "MLFLOW_ARTIFACTS_DESTINATION",
+        value_name = "PLACE"
+    )]
+    artifacts_destination: Option<String>,
+    /// Connections to MLflow's database that read at once.
+    #[arg(
+        long,
+        env = "TRACE_SERVER_MLFLOW_DATABASE_MAX_CONNECTIONS",
+        value_name = "COUNT",
+        default_value_t = 10
+    )]
+    mlflow_database_max_connections: u32,
     /// The user of a server behind HTTP Basic authentication.
     #[arg(
         long = "mlflow-tracking-username",
@@ -128,6 +147,19 @@ pub struct MlflowArgs {
     upstream_max_answer: ByteSize,
 }
 
+/// Where MLflow keeps its traces when nobody says otherwise (since 3.7).
+const DEFAULT_FILE: &str = "mlflow.db";
+const DEFAULT_URI: &str = "sqlite:///mlflow.db";
+
+/// What the upstream is made from.
+#[derive(Debug)]
+pub enum UpstreamConfig {
+    /// An MLflow server or a workspace.
+    Server(ClientConfig),
+    /// MLflow's own database.
+    Database(DatabaseConfig),
+}
+
 /// Secrets are kept from `Debug` and from `--help`; an address may hold one, too.
 #[expect(clippy::unnecessary_wraps, reason = "what a parser of clap looks like")]
 pub(super) fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
@@ -161,15 +193,38 @@ impl MlflowArgs {
         Ok(given(self.experiment_id.as_ref()).map(str::parse).transpose()?)
     }
 
-    /// What the client is made from.
-    pub fn client_config(&self) -> Result<ClientConfig, ConfigError> {
+    /// Turns the settings to this database and experiment.
+    pub fn use_database(&mut self, path: &Path, experiment_id: &ExperimentId) {
+        self.tracking_uri = Some(format!("sqlite:///{}", path.display()).into());
+        self.experiment_id = Some(experiment_id.to_string());
+    }
+
+    /// What the upstream is made from.
+    pub fn upstream(&self) -> Result<UpstreamConfig, ConfigError> {
+        let uri = self.tracking_uri().ok_or(ConfigError::NoTrackingUri)?;
+        if !MlflowStore::is_named_by(uri.expose_secret()) {
+            return Ok(UpstreamConfig::Server(self.client_config(uri.expose_secret())?));
+        }
+        Ok(UpstreamConfig::Database(DatabaseConfig {
+            uri,
+            max_connections: self.mlflow_database_max_connections,
+            statement_timeout: self.upstream_call_timeout,
+            artifacts_destination: given(self.artifacts_destination.as_ref()).map(str::to_owned),
+        }))
+    }
+
+    /// Where the traces are: as it is set, else as MLflow itself has it by default.
+    fn tracking_uri(&self) -> Option<SecretString> {
+        let set = self.tracking_uri.as_ref().map(ExposeSecret::expose_secret);
+        let set = set.map(str::trim).filter(|uri| !uri.is_empty());
         let is_databricks = given(self.databricks_host.as_ref()).is_some();
-        let named = self.tracking_uri.as_ref().map(ExposeSecret::expose_secret);
-        let uri = named
-            .map(str::trim)
-            .filter(|uri| !uri.is_empty())
-            .or(is_databricks.then_some("databricks"));
-        let server = TrackingServer::resolve(uri.ok_or(ConfigError::NoTrackingUri)?, &self.auth_settings())?;
+        set.or(is_databricks.then_some("databricks"))
+            .or_else(|| Path::new(DEFAULT_FILE).is_file().then_some(DEFAULT_URI))
+            .map(Into::into)
+    }
+
+    fn client_config(&self, uri: &str) -> Result<ClientConfig, ConfigError> {
+        let server = TrackingServer::resolve(uri, &self.auth_settings())?;
         Ok(ClientConfig {
             server,
             timeouts: Timeouts {

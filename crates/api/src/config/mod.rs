@@ -19,7 +19,7 @@ pub use access::AccessArgs;
 pub use cache::CacheArgs;
 pub use limits::LimitArgs;
 pub use logs::{LogArgs, LogFormat};
-pub use mlflow::{Keepalive, MlflowArgs};
+pub use mlflow::{Keepalive, MlflowArgs, UpstreamConfig};
 pub use reviews::{ReviewArgs, ReviewsIn};
 pub use server::ServerArgs;
 
@@ -40,6 +40,8 @@ pub struct Cli {
 pub enum Command {
     /// Tests the connection to MLflow and says what works, what does not, and how to mend it.
     Check(Box<Config>),
+    /// Serves sample traces and a labeling session from a folder of its own, which is gone at the end: needs no MLflow.
+    Demo(Box<Config>),
     /// Prints the OpenAPI document.
     Openapi,
 }
@@ -104,11 +106,16 @@ impl Cli {
 #[expect(missing_docs, reason = "each variant is its message")]
 pub enum ConfigError {
     #[error(
-        "no MLflow server is named; set MLFLOW_TRACKING_URI (http://HOST:PORT, https://HOST, databricks or databricks://PROFILE)"
+        "no MLflow is named and there is no mlflow.db in this folder; set MLFLOW_TRACKING_URI (sqlite:///PATH, \
+         postgresql://…, http://HOST:PORT, https://HOST, databricks or databricks://PROFILE), or try `trace-server demo`"
     )]
     NoTrackingUri,
     #[error(transparent)]
     Mlflow(#[from] mlflow_client::ConfigError),
+    #[error(transparent)]
+    Database(#[from] mlflow_store::DatabaseError),
+    #[error("TRACE_SERVER_REVIEWS is databricks, but MLFLOW_TRACKING_URI names a database; use auto or sql")]
+    ReviewsInNoWorkspace,
     #[error("MLFLOW_EXPERIMENT_ID: {0}")]
     ExperimentId(#[from] domain::InvalidId),
     #[error("PORT {0:?} is not a port; use a number from 0 to 65535")]

@@ -1,5 +1,7 @@
 //! Where reviews are kept.
 
+use std::path::Path;
+
 use clap::{Args, ValueEnum};
 use mlflow_client::Flavor;
 use secrecy::SecretString;
@@ -48,6 +50,12 @@ impl ReviewArgs {
             ReviewsIn::Databricks => true,
             ReviewsIn::Sql => false,
         }
+    }
+
+    /// Keeps the reviews in this file.
+    pub fn use_file(&mut self, path: &Path) {
+        self.kept_in = ReviewsIn::Sql;
+        self.database_url = format!("sqlite://{}", path.display()).into();
     }
 
     /// The database.

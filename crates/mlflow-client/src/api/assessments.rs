@@ -3,9 +3,7 @@
 //! The routes are those of MLflow 3, and the same on Databricks; on a server too old for them (2.22) every call is
 //! [`ClientError::RouteAbsent`].
 
-use std::collections::BTreeMap;
-
-use domain::{Assessment, AssessmentId, AssessmentKind, AssessmentSource, TraceId};
+use domain::{Assessment, AssessmentId, AssessmentKind, AssessmentUpdate, NewAssessment, TraceId};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -19,51 +17,17 @@ use crate::wire::assessment_write::{AssessmentWrite, ValueWrite};
 const CREATE: &str = "assessments.create";
 const UPDATE: &str = "assessments.update";
 
-/// An assessment to give to a trace.
-#[derive(Debug, Clone)]
-pub struct NewAssessment {
-    /// What is assessed: the label's name.
-    pub name: String,
-    /// A feedback or an expectation.
-    pub kind: AssessmentKind,
-    /// What it says. Of a feedback MLflow keeps numbers as doubles (`4` comes back as `4.0`) and objects in any order;
-    /// of an expectation only numbers that stand alone. MLflow refuses null for an expectation.
-    pub value: Box<RawValue>,
-    /// Who gives it. MLflow takes any `source_type`, and makes one it does not know `SOURCE_TYPE_UNSPECIFIED`.
-    pub source: AssessmentSource,
-    /// Why, in the giver's words. Of an expectation MLflow (3.17.2) does not keep it, and says nothing; `metadata` it
-    /// keeps of both kinds.
-    pub rationale: Option<String>,
-    /// Further facts.
-    pub metadata: BTreeMap<String, String>,
-}
-
-/// How an assessment changes. Its name and its source stay.
-#[derive(Debug, Clone)]
-pub struct AssessmentUpdate {
-    /// The kind it has; MLflow refuses another.
-    pub kind: AssessmentKind,
-    /// What it says now, as in [`NewAssessment`].
-    pub value: Box<RawValue>,
-    /// Why, in the giver's words, as in [`NewAssessment`]; `None` keeps what stands, an empty text empties it.
-    pub rationale: Option<String>,
-    /// Further facts to set; those under other names stay.
-    pub metadata: BTreeMap<String, String>,
-}
-
-impl AssessmentUpdate {
-    /// What is sent, in lowerCamelCase (here one word each). MLflow answers 200 to a name it does not know and changes
-    /// nothing.
-    fn mask(&self) -> String {
-        let value = match self.kind {
-            AssessmentKind::Feedback => "feedback",
-            AssessmentKind::Expectation => "expectation",
-        };
-        let rationale = self.rationale.is_some().then_some("rationale");
-        let metadata = (!self.metadata.is_empty()).then_some("metadata");
-        let fields: Vec<_> = [Some(value), rationale, metadata].into_iter().flatten().collect();
-        fields.join(",")
-    }
+/// What of an update is sent, in lowerCamelCase (here one word each). MLflow answers 200 to a name it does not know and
+/// changes nothing.
+fn mask(update: &AssessmentUpdate) -> String {
+    let value = match update.kind {
+        AssessmentKind::Feedback => "feedback",
+        AssessmentKind::Expectation => "expectation",
+    };
+    let rationale = update.rationale.is_some().then_some("rationale");
+    let metadata = (!update.metadata.is_empty()).then_some("metadata");
+    let fields: Vec<_> = [Some(value), rationale, metadata].into_iter().flatten().collect();
+    fields.join(",")
 }
 
 #[derive(Serialize)]
@@ -141,7 +105,7 @@ impl MlflowClient {
                 rationale: update.rationale.as_deref(),
                 metadata: &update.metadata,
             },
-            update_mask: update.mask(),
+            update_mask: mask(update),
         };
         let call = Call::write(UPDATE, Method::PATCH, path(trace, id), &body)?.idempotent();
         Ok(self.transport().json::<Answer>(&call).await?.assessment.into())

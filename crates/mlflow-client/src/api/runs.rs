@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use domain::{ExperimentId, Run, RunId, RunTag};
+use domain::{ExperimentId, NewRun, Run, RunId, RunPage, RunStatus, RunTag, RunUpdate, SearchRuns};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
@@ -12,98 +12,6 @@ use crate::transport::Call;
 
 /// The most tags MLflow takes in one `runs/log-batch` (3.17.2: 101 are 400 "can contain at most 100 tags").
 const MAX_TAGS: usize = 100;
-
-/// Which runs to look for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub struct SearchRuns {
-    /// In these experiments.
-    pub experiment_ids: Vec<ExperimentId>,
-    /// MLflow's run filter, such as `tags.status = 'open'`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub filter: Option<String>,
-    /// `ACTIVE_ONLY`, `DELETED_ONLY` or `ALL`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub run_view_type: Option<String>,
-    /// Runs on one page, 1 to 50000.
-    pub max_results: u32,
-    /// Order, such as `start_time DESC`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub order_by: Vec<String>,
-    /// Where the page before ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub page_token: Option<String>,
-}
-
-/// One page of runs.
-#[derive(Debug, Deserialize)]
-pub struct RunPage {
-    /// The runs, in the order asked for.
-    #[serde(default)]
-    pub runs: Vec<Run>,
-    /// Where the next page begins; `None` on the last.
-    #[serde(default)]
-    pub next_page_token: Option<String>,
-}
-
-/// A run to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewRun {
-    /// In this experiment.
-    pub experiment_id: ExperimentId,
-    /// Its name; MLflow makes one up unless given.
-    pub run_name: Option<String>,
-    /// Who makes it. MLflow's page shows the tag `mlflow.user` instead.
-    pub user_id: Option<String>,
-    /// When it began (ms since the Unix epoch); now unless given.
-    pub start_time: Option<i64>,
-    /// Its first tags.
-    pub tags: Vec<RunTag>,
-}
-
-/// How far a run has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum RunStatus {
-    /// It goes on; every new run begins so.
-    Running,
-    /// It is to begin later.
-    Scheduled,
-    /// It ended well.
-    Finished,
-    /// It failed.
-    Failed,
-    /// It was stopped.
-    Killed,
-}
-
-impl RunStatus {
-    /// Whether the run has ended.
-    pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Finished | Self::Failed | Self::Killed)
-    }
-
-    /// The word the API uses.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "RUNNING",
-            Self::Scheduled => "SCHEDULED",
-            Self::Finished => "FINISHED",
-            Self::Failed => "FAILED",
-            Self::Killed => "KILLED",
-        }
-    }
-}
-
-/// How a run changes; what is `None` stays as it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct RunUpdate {
-    /// How far it has come.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<RunStatus>,
-    /// When it ended (ms since the Unix epoch).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub end_time: Option<i64>,
-}
 
 #[derive(Serialize)]
 struct CreateBody<'a> {

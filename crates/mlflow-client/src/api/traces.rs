@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::{ExperimentId, TraceId, TraceInfo};
+use domain::{SearchTraces, TraceId, TraceInfo, TracePage};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -14,30 +14,6 @@ use crate::wire::trace::{TraceInfoV2, TraceInfoV3};
 
 /// The most traces MLflow gives on one page.
 const MAX_PAGE: u32 = 500;
-
-/// Which traces to look for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SearchTraces {
-    /// In these experiments.
-    pub experiment_ids: Vec<ExperimentId>,
-    /// MLflow's trace filter, such as `status = 'OK'`.
-    pub filter: Option<String>,
-    /// How many at most; more than 500 are fetched page by page.
-    pub max_results: u32,
-    /// Order, such as `timestamp_ms DESC`.
-    pub order_by: Vec<String>,
-    /// Where the search before ended.
-    pub page_token: Option<String>,
-}
-
-/// What a search found.
-#[derive(Debug)]
-pub struct TracePage {
-    /// The traces, in the order asked for.
-    pub traces: Vec<TraceInfo>,
-    /// Where the next page begins; `None` when there is none. The page it names may turn out empty.
-    pub next_page_token: Option<String>,
-}
 
 #[derive(Serialize)]
 struct SearchBody<'a> {

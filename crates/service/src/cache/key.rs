@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use domain::{ExperimentId, RunId, TraceId};
-use mlflow_client::{SearchRuns, SearchTraces};
+use domain::{SearchRuns, SearchTraces};
 
 use crate::access::Reach;
 use crate::records::{Document, UserDocument};

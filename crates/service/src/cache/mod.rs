@@ -7,6 +7,7 @@ mod about;
 mod key;
 mod policy;
 mod touch;
+mod versions;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,11 +19,13 @@ pub(crate) use key::{Key, Keys, RawKey};
 pub use policy::CachePolicy;
 pub(crate) use policy::Completeness;
 pub(crate) use touch::{Thing, Touches};
+pub(crate) use versions::Versions;
 
 use crate::access::Reach;
 use crate::answer::CacheStatus;
 use crate::coalesce::{Flights, Role};
 use crate::error::ServiceError;
+use crate::ports::DataVersion;
 use crate::records::{Document, UserDocument};
 use crate::spans::SpanSet;
 use crate::traces::{InfoEntry, InfoList, SearchPage};
@@ -90,6 +93,8 @@ struct Entry {
     asked_at: Instant,
     fresh_for: Duration,
     kept_for: Duration,
+    /// A state of the source that is at most as new as the answer.
+    version: Option<DataVersion>,
 }
 
 impl Entry {
@@ -147,11 +152,12 @@ pub(crate) struct Cache {
     entries: moka::sync::Cache<RawKey, Entry>,
     flights: Arc<Flights<RawKey, Result<Kept, ServiceError>>>,
     touches: Arc<Touches>,
+    versions: Arc<Versions>,
     policy: CachePolicy,
 }
 
 impl Cache {
-    pub(crate) fn new(policy: CachePolicy) -> Self {
+    pub(crate) fn new(policy: CachePolicy, versions: Versions) -> Self {
         let entries = moka::sync::Cache::builder()
             .max_capacity(policy.max_bytes)
             .weigher(|_, entry: &Entry| entry.weight)
@@ -161,6 +167,7 @@ impl Cache {
             entries,
             flights: Arc::default(),
             touches: Arc::default(),
+            versions: Arc::new(versions),
             policy,
         }
     }
@@ -185,6 +192,27 @@ impl Cache {
             value: V::from_kept(entry.value)?,
             status: CacheStatus::Hit,
             age,
+        })
+    }
+
+    /// A value whose time is over, when nothing at all was written since: it is kept for another time.
+    async fn renewed<V: Cacheable>(&self, key: &Key<V>) -> Option<Served<V>> {
+        let entry = self.entries.get(&key.raw)?;
+        let of_entry = entry.version.as_ref()?;
+        let (seen_at, present) = self.versions.present().await?;
+        if *of_entry != present || !self.touches.leave_current(&key.raw, &entry) {
+            return None;
+        }
+        let fresh = Fresh {
+            value: V::from_kept(entry.value)?,
+            fresh_for: entry.fresh_for,
+        };
+        let value = fresh.value.clone();
+        self.keep_of(key, fresh, seen_at, Some(present));
+        Some(Served {
+            value,
+            status: CacheStatus::Hit,
+            age: seen_at.elapsed(),
         })
     }
 
@@ -220,6 +248,17 @@ impl Cache {
 
     /// Keeps a value that the upstream was asked for at `asked_at`, unless a newer one is kept already.
     pub(crate) fn keep<V: Cacheable>(&self, key: &Key<V>, fresh: Fresh<V>, asked_at: Instant) {
+        let version = self.versions.before(asked_at);
+        self.keep_of(key, fresh, asked_at, version);
+    }
+
+    fn keep_of<V: Cacheable>(
+        &self,
+        key: &Key<V>,
+        fresh: Fresh<V>,
+        asked_at: Instant,
+        version: Option<DataVersion>,
+    ) {
         if fresh.fresh_for.is_zero() || self.policy.max_bytes == 0 {
             return;
         }
@@ -231,6 +270,7 @@ impl Cache {
             asked_at,
             fresh_for: fresh.fresh_for,
             kept_for: fresh.fresh_for + self.policy.stale_if_error,
+            version,
         };
         self.entries
             .entry_by_ref(&key.raw)
@@ -264,6 +304,9 @@ impl Cache {
         if let Some(hit) = self.fresh(&key) {
             return Ok(hit);
         }
+        if let Some(hit) = self.renewed(&key).await {
+            return Ok(hit);
+        }
         let (cache, key_of_load) = (self.clone(), key.clone());
         let may_join = |begun| self.touches.leave_joinable(&key.raw, begun);
         let (flight, role) = self.flights.join(&key.raw, may_join, || async move {
@@ -293,6 +336,7 @@ impl Cache {
         key: &Key<V>,
         load: impl Future<Output = Result<Fresh<V>, ServiceError>>,
     ) -> Result<V, ServiceError> {
+        self.versions.remember().await;
         let asked_at = Instant::now();
         let fresh = load.await?;
         let value = fresh.value.clone();

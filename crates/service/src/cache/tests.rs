@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::TraceState;
+use futures::FutureExt;
 use mlflow_client::ClientError;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -10,11 +11,22 @@ use super::*;
 const MINUTE: Duration = Duration::from_mins(1);
 
 fn cache(max_bytes: u64) -> Cache {
-    Cache::new(CachePolicy {
+    cache_on(max_bytes, Arc::default())
+}
+
+/// A cache on a source that is in the state of this number; 0 tells none.
+fn cache_on(max_bytes: u64, state: Arc<AtomicUsize>) -> Cache {
+    let policy = CachePolicy {
         max_bytes,
         stale_if_error: MINUTE,
         ..CachePolicy::default()
-    })
+    };
+    let ask = move || {
+        let state = state.load(Ordering::SeqCst);
+        let version = (state > 0).then(|| DataVersion(state.to_string()));
+        async move { version }.boxed()
+    };
+    Cache::new(policy, Versions::told_by(ask))
 }
 
 fn key(run: &str) -> Key<Arc<Document>> {
@@ -260,7 +272,7 @@ async fn a_load_that_began_before_a_write_is_neither_joined_nor_kept_as_new() {
 fn a_search_is_old_after_the_writes_that_change_what_it_finds() {
     let cache = cache(1 << 20);
     let is_current = |filter: Option<&str>, thing: Thing| {
-        let search = mlflow_client::SearchTraces {
+        let search = domain::SearchTraces {
             experiment_ids: Vec::new(),
             filter: filter.map(str::to_owned),
             max_results: 1,
@@ -275,6 +287,7 @@ fn a_search_is_old_after_the_writes_that_change_what_it_finds() {
             asked_at: Instant::now(),
             fresh_for: MINUTE,
             kept_for: MINUTE,
+            version: None,
         };
         step();
         cache.touches.touch(&[thing]);
@@ -318,4 +331,63 @@ async fn rights_do_not_outlive_their_time() {
     cache.keep(&key(), short, ago(1));
     let load = async { Err(unavailable()) };
     assert!(cache.get_or_load(key(), Freshness::Cached, load).await.is_err());
+}
+
+#[tokio::test]
+async fn an_answer_past_its_time_is_renewed_while_nothing_was_written() {
+    let state = Arc::new(AtomicUsize::new(1));
+    let cache = cache_on(1 << 20, Arc::clone(&state));
+    let loads = AtomicUsize::new(0);
+    let ask = async |text: &'static str| {
+        loads.fetch_add(1, Ordering::SeqCst);
+        let short = Fresh {
+            fresh_for: Duration::from_millis(1),
+            ..fresh(text)
+        };
+        let served = cache
+            .get_or_load(key("1"), Freshness::Cached, async { Ok(short) })
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        (served.value, served.status)
+    };
+    let (value, status) = ask("first").await;
+    assert!(is(&value, "first") && status == CacheStatus::Miss);
+    let (value, status) = ask("second").await;
+    assert!(is(&value, "first") && status == CacheStatus::Hit);
+    state.store(2, Ordering::SeqCst);
+    let (value, status) = ask("third").await;
+    assert!(is(&value, "third") && status == CacheStatus::Miss);
+    let (value, status) = ask("fourth").await;
+    assert!(is(&value, "third") && status == CacheStatus::Hit);
+    cache.touches.touch(&[Thing::Run("1".parse().unwrap())]);
+    let (value, status) = ask("fifth").await;
+    assert!(is(&value, "fifth") && status == CacheStatus::Miss);
+}
+
+#[tokio::test]
+async fn an_answer_is_not_taken_for_one_of_a_state_that_came_while_it_was_loaded() {
+    let state = Arc::new(AtomicUsize::new(1));
+    let cache = cache_on(1 << 20, Arc::clone(&state));
+    let (writing, versions) = (Arc::clone(&state), Arc::clone(&cache.versions));
+    let load = async move {
+        // Read before another writes, and another's request sees the new state before this one ends.
+        writing.store(2, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        versions.present().await;
+        Ok(Fresh {
+            fresh_for: Duration::from_millis(1),
+            ..fresh("old")
+        })
+    };
+    cache
+        .get_or_load(key("1"), Freshness::Cached, load)
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let served = cache
+        .get_or_load(key("1"), Freshness::Cached, async { Ok(fresh("new")) })
+        .await
+        .unwrap();
+    assert!(is(&served.value, "new"));
 }

@@ -8,7 +8,7 @@ use domain::{
     ExperimentId, InvalidId, Item, ItemId, LabelingSession, LabelingSessionId, ReviewApp, ReviewAppChange,
     ReviewAppId, RunTag, SessionChange, TraceId,
 };
-use mlflow_client::{NewRun, RunStatus, RunUpdate};
+use domain::{NewRun, RunStatus, RunUpdate};
 use store::{
     Assignment, Changed, ItemFilter, NewItem, NewReviewApp, NewSession, Page, PageRequest, Peers,
     SessionFilter, Store,

@@ -11,15 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
-use mlflow_client::SpanBody;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use super::repair;
-use super::scanner::SpanScanner;
+use super::arrival::Arrival;
 use super::set::SpanSet;
-use crate::error::{ServiceError, UnreadableSpans};
+use crate::error::ServiceError;
+use crate::ports::SpanBody;
 
 /// Bounds on spans that arrive.
 #[derive(Debug, Clone, Copy)]
@@ -163,30 +161,22 @@ impl SpanFeed {
         open: impl Future<Output = Result<SpanBody, ServiceError>>,
         guard: &mut EndGuard<C>,
     ) -> Result<Option<Arc<SpanSet>>, ServiceError> {
-        let mut body = open.await?;
+        let body = open.await?;
         if body
             .content_length
             .is_some_and(|length| length > self.limits.shared_bytes as u64)
         {
             self.begin_flowing(guard)?;
         }
-        let mut scanner = SpanScanner::new(self.limits.span_bytes);
-        let (mut found, mut count) = (Vec::new(), 0);
-        while let Some(piece) = body.chunks.next().await {
-            let piece = piece.map_err(ServiceError::from)?;
-            scanner.push(&piece, &mut found)?;
-            for span in &mut found {
-                let index = count;
-                count += 1;
-                *span =
-                    repair::checked(std::mem::take(span)).ok_or(UnreadableSpans::InvalidSpan { index })?;
-            }
-            if !found.is_empty() && self.publish(&mut found) {
+        let mut arrival = Arrival::new(body.pieces, self.limits.span_bytes);
+        while let Some(found) = arrival.next().await {
+            let found = found?;
+            if !found.is_empty() && self.publish(found) {
                 self.begin_flowing(guard)?;
             }
             self.wait_for_room().await?;
         }
-        scanner.finish()?;
+        arrival.finish()?;
         let mut state = self.state();
         if state.is_flowing {
             return Ok(None);

@@ -1,9 +1,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures::StreamExt;
 use futures::stream;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::error::UnreadableSpans;
+use crate::ports::SpanPieces;
 
 const LIMITS: FeedLimits = FeedLimits {
     shared_bytes: 1000,
@@ -30,7 +33,7 @@ fn body(spans: usize, taken: &Arc<AtomicUsize>) -> SpanBody {
     });
     SpanBody {
         content_length: None,
-        chunks: chunks.boxed(),
+        pieces: SpanPieces::Text(chunks.boxed()),
     }
 }
 
@@ -113,13 +116,15 @@ async fn the_read_stops_when_the_last_reader_leaves() {
     let (tell, mut closed) = mpsc::unbounded_channel();
     let pending = SpanBody {
         content_length: None,
-        chunks: stream::pending().boxed(),
+        pieces: SpanPieces::Text(stream::pending().boxed()),
     };
     let gone = Arc::clone(&taken);
     let watched = async move {
         let _on_drop = OnDrop(gone);
         let mut body = pending;
-        body.chunks.next().await;
+        if let SpanPieces::Text(pieces) = &mut body.pieces {
+            pieces.next().await;
+        }
         Ok(body)
     };
     feed.start(watched, move |set| tell.send(set.is_some()).unwrap());
@@ -165,10 +170,12 @@ async fn a_reader_that_holds_the_others_up_is_cut_off() {
 async fn a_failure_half_way_reaches_every_reader_and_makes_no_set() {
     let ((feed, one), taken) = (SpanFeed::new(LIMITS), Arc::default());
     let two = feed.join().unwrap();
-    let whole = body(3, &taken);
+    let SpanPieces::Text(whole) = body(3, &taken).pieces else {
+        panic!("not text")
+    };
     let cut = SpanBody {
         content_length: None,
-        chunks: whole.chunks.take(2).boxed(),
+        pieces: SpanPieces::Text(whole.take(2).boxed()),
     };
     let (tell, mut closed) = mpsc::unbounded_channel();
     feed.start(opened(cut), move |set| tell.send(set.is_some()).unwrap());
@@ -186,7 +193,11 @@ async fn a_failure_half_way_reaches_every_reader_and_makes_no_set() {
 async fn a_span_that_is_no_json_is_named() {
     let (feed, reader) = SpanFeed::new(LIMITS);
     let text = Bytes::from_static(br#"{"spans":[{"a":1},{"a":x}]}"#);
-    feed.start(opened(text.into()), |_| {});
+    let body = SpanBody {
+        content_length: None,
+        pieces: SpanPieces::Text(stream::iter([Ok(text)]).boxed()),
+    };
+    feed.start(opened(body), |_| {});
     let error = all(reader).await.unwrap_err();
     assert!(
         matches!(
@@ -261,4 +272,33 @@ async fn who_wants_all_or_nothing_holds_nobody_up() {
     let (all, gathered) = tokio::join!(all(first), gathered);
     assert_eq!(all.unwrap(), expected(100));
     assert!(matches!(gathered.unwrap(), Gathered::TooLarge));
+}
+
+#[tokio::test]
+async fn whole_spans_are_taken_as_they_come_and_checked_all_the_same() {
+    let whole = |spans: Vec<Bytes>| SpanBody {
+        content_length: None,
+        pieces: SpanPieces::Spans(stream::iter([Ok(Vec::new()), Ok(spans)]).boxed()),
+    };
+    let (feed, reader) = SpanFeed::new(LIMITS);
+    feed.start(opened(whole(expected(3))), |_| {});
+    assert_eq!(all(reader).await.unwrap(), expected(3));
+    let (feed, reader) = SpanFeed::new(LIMITS);
+    feed.start(
+        opened(whole(vec![expected(1).remove(0), Bytes::from_static(b"{")])),
+        |_| {},
+    );
+    let error = all(reader).await.unwrap_err();
+    assert!(matches!(
+        error,
+        ServiceError::UnreadableSpans(UnreadableSpans::InvalidSpan { index: 1 })
+    ));
+    let (feed, reader) = SpanFeed::new(LIMITS);
+    let large = format!("\"{}\"", "x".repeat(LIMITS.span_bytes));
+    feed.start(opened(whole(vec![large.into()])), |_| {});
+    let error = all(reader).await.unwrap_err();
+    assert!(matches!(
+        error,
+        ServiceError::UnreadableSpans(UnreadableSpans::SpanTooLarge { .. })
+    ));
 }

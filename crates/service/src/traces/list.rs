@@ -16,7 +16,7 @@ use crate::answer::{Answer, AnswerBody, Fingerprint, Origin};
 use crate::cache::Freshness;
 use crate::error::ServiceError;
 use crate::records::to_json;
-use crate::spans::Place;
+use crate::spans::{Place, SpanSet};
 
 /// What ends the document, and how a trace whose spans cannot be loaded is shown.
 #[derive(Debug, Clone)]
@@ -135,28 +135,43 @@ impl Services {
         freshness: Freshness,
     ) -> AnswerBody {
         let (services, kind_of_part) = (self.clone(), kind.clone());
-        let parts = stream::iter(entries).map(move |entry| {
-            let (services, kind) = (services.clone(), kind_of_part.clone());
-            async move { services.list_part(entry?, &kind, inclusion, freshness).await }
+        let parallel = self.parallel_traces;
+        let read_at_once = async move {
+            let ids: Vec<_> = entries
+                .iter()
+                .flatten()
+                .map(|info| info.trace_id().clone())
+                .collect();
+            let mut sets = services.many_spans(&ids, freshness).await;
+            let with_set = entries.into_iter().map(|entry| {
+                let set = entry.as_ref().ok().and_then(|info| sets.remove(info.trace_id()));
+                (entry, set)
+            });
+            (services.clone(), with_set.collect::<Vec<_>>())
+        };
+        let parts = stream::once(read_at_once).flat_map(move |(services, entries)| {
+            let kind = kind_of_part.clone();
+            let part = move |(entry, set)| {
+                let (services, kind) = (services.clone(), kind.clone());
+                async move { services.list_part(entry?, set, &kind, inclusion, freshness).await }
+            };
+            stream::iter(entries).map(part).buffered(parallel)
         });
         // Errors are known only when all traces are written, and written last.
         let errors = Arc::new(Mutex::new(Errors::new()));
         let told = Arc::clone(&errors);
-        let traces = parts
-            .buffered(self.parallel_traces)
-            .enumerate()
-            .flat_map(move |(index, part)| {
-                let body = match part {
-                    Ok(part) => part.into_body().into_stream(),
-                    Err((id, error)) => {
-                        told.lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .insert(id, error);
-                        stream::iter([Ok(NULL)]).boxed()
-                    }
-                };
-                stream::iter((index > 0).then_some(Ok(COMMA))).chain(body)
-            });
+        let traces = parts.enumerate().flat_map(move |(index, part)| {
+            let body = match part {
+                Ok(part) => part.into_body().into_stream(),
+                Err((id, error)) => {
+                    told.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(id, error);
+                    stream::iter([Ok(NULL)]).boxed()
+                }
+            };
+            stream::iter((index > 0).then_some(Ok(COMMA))).chain(body)
+        });
         let tail =
             stream::once(async move { kind.tail(&errors.lock().unwrap_or_else(PoisonError::into_inner)) });
         AnswerBody::Arriving(stream::iter([Ok(HEAD)]).chain(traces).chain(tail).boxed())
@@ -165,11 +180,16 @@ impl Services {
     async fn list_part(
         &self,
         info: Arc<InfoEntry>,
+        set: Option<Arc<SpanSet>>,
         kind: &ListKind,
         inclusion: SpanInclusion,
         freshness: Freshness,
     ) -> Result<TracePart, (TraceId, PartError)> {
         let id = info.trace_id();
+        if let (Some(set), SpanInclusion::Full) = (&set, inclusion) {
+            let spans = SpanPart::Set(Arc::clone(set));
+            return Ok(TracePart { info, spans });
+        }
         // A trace may wait long for its turn to be written: it must not hold up those who read it elsewhere.
         let loaded = self
             .included_spans(id, inclusion, Place::GivenUp, freshness)

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use domain::SearchTraces;
 use domain::{BrokenRule, ExperimentId, RunId, TraceId};
-use mlflow_client::SearchTraces;
 
 use super::document::SpanInclusion;
 use super::info::InfoEntry;

@@ -1,0 +1,77 @@
+//! Whoever keeps the traces, chosen once: a server that is asked over HTTP, or MLflow's own database.
+
+use std::sync::Arc;
+
+use mlflow_client::{Flavor, MlflowClient};
+use mlflow_store::MlflowStore;
+use service::{TraceSink, TraceSource};
+use url::Url;
+
+use crate::config::{ConfigError, MlflowArgs, UpstreamConfig};
+
+/// Whoever keeps the traces.
+#[derive(Debug, Clone)]
+pub enum Upstream {
+    /// An MLflow server or a Databricks workspace.
+    Server(MlflowClient),
+    /// MLflow's own database.
+    Database(MlflowStore),
+}
+
+impl Upstream {
+    /// The upstream of the settings; asks it nothing yet.
+    ///
+    /// # Errors
+    /// When a setting cannot be used.
+    pub fn of(settings: &MlflowArgs) -> Result<Self, ConfigError> {
+        Ok(match settings.upstream()? {
+            UpstreamConfig::Server(config) => Self::Server(MlflowClient::new(&config)?),
+            UpstreamConfig::Database(config) => Self::Database(MlflowStore::new(&config)?),
+        })
+    }
+
+    /// Where traces, runs and experiments are read.
+    pub fn source(&self) -> Arc<dyn TraceSource> {
+        match self {
+            Self::Server(client) => Arc::new(client.clone()),
+            Self::Database(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// Where labels, runs and links are written.
+    pub fn sink(&self) -> Arc<dyn TraceSink> {
+        match self {
+            Self::Server(client) => Arc::new(client.clone()),
+            Self::Database(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// What kind of MLflow it is.
+    pub fn flavor(&self) -> Flavor {
+        match self {
+            Self::Server(client) => client.server().flavor,
+            Self::Database(_) => Flavor::OpenSource,
+        }
+    }
+
+    /// Where it is and as whom it is asked; no secret in it.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Server(client) => {
+                let server = client.server();
+                format!("{} with {}", server.base_url, server.credentials.describe())
+            }
+            Self::Database(store) => store.address(),
+        }
+    }
+
+    /// The address of the workspace, where it is one.
+    pub fn workspace_url(&self) -> Option<&Url> {
+        match self {
+            Self::Server(client) if client.server().flavor == Flavor::Databricks => {
+                Some(&client.server().base_url)
+            }
+            Self::Server(_) | Self::Database(_) => None,
+        }
+    }
+}

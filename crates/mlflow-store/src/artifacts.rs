@@ -1,0 +1,270 @@
+//! Spans that are kept as `traces.json` outside of the database, as all MLflow before 3.6 did: in a folder, or in the
+//! object storage of a cloud.
+//!
+//! Whoever may reach a cloud's storage is said by that cloud's own environment variables (`AWS_…`, `GOOGLE_…`,
+//! `AZURE_…`), which the library reads as every tool of that cloud does.
+
+use std::collections::HashMap;
+use std::path::{Component, Path as FilePath};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ClientConfigKey, ObjectStore, ObjectStoreExt, RetryConfig};
+use url::Url;
+
+use crate::error::DatabaseError;
+
+/// The name MLflow gives the file.
+const FILE: &str = "traces.json";
+
+/// Buckets whose connections are kept; one more drops them all.
+const KEPT_STORES: usize = 64;
+
+const RETRIES: usize = 3;
+const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where artifacts are found.
+#[derive(Debug, Default)]
+pub(crate) struct Artifacts {
+    /// What stands for `mlflow-artifacts:/`: the `--artifacts-destination` of the MLflow server.
+    destination: Option<String>,
+    stores: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+}
+
+/// A text that is read while it arrives.
+pub(crate) struct ArtifactText {
+    /// Its length in bytes.
+    pub(crate) length: u64,
+    pub(crate) pieces: BoxStream<'static, object_store::Result<Bytes>>,
+}
+
+/// A place, understood.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// A folder on this machine.
+    Folder(String),
+    /// A folder of a bucket.
+    Bucket(Url),
+}
+
+impl Artifacts {
+    pub(crate) fn new(destination: Option<String>) -> Self {
+        Self {
+            destination,
+            stores: Mutex::default(),
+        }
+    }
+
+    /// Understands an artifact location as MLflow writes it.
+    fn place(&self, location: &str) -> Result<Place, DatabaseError> {
+        if let Some(path) = location.strip_prefix("mlflow-artifacts:") {
+            // The server's name, where there is one, is the proxy's: the destination is the same.
+            let path = path
+                .strip_prefix("//")
+                .map_or(path, |rest| rest.split_once('/').map_or("", |(_, path)| path));
+            let destination = self.destination.as_deref().ok_or_else(|| {
+                unreachable_place(
+                    "they are artifacts of an MLflow server (mlflow-artifacts:); set MLFLOW_ARTIFACTS_DESTINATION to the \
+                     folder or bucket that it keeps them in",
+                )
+            })?;
+            let whole = format!("{}/{}", destination.trim_end_matches('/'), path.trim_matches('/'));
+            return self.place(&whole);
+        }
+        let Some((scheme, _)) = location.split_once("://") else {
+            return folder(location.strip_prefix("file:").unwrap_or(location));
+        };
+        match scheme {
+            "file" => folder(location.strip_prefix("file://").unwrap_or_default()),
+            "s3" | "s3a" | "gs" | "abfs" | "abfss" | "az" | "azure" => bucket(location),
+            // MLflow's name for Azure's blobs; the library knows the same account by its newer name.
+            "wasbs" | "wasb" => bucket(&location.replacen("wasb", "abfs", 1).replacen(
+                ".blob.core.",
+                ".dfs.core.",
+                1,
+            )),
+            _ => Err(unreachable_place(
+                "their artifact location has a scheme that is not read here",
+            )),
+        }
+    }
+
+    /// The storage of a place, and the place's path in it.
+    fn store(&self, place: &Place) -> Result<(Arc<dyn ObjectStore>, Path), DatabaseError> {
+        match place {
+            Place::Folder(folder) => {
+                let path = Path::from_absolute_path(FilePath::new(folder).join(FILE));
+                let path = path.map_err(|_| unreachable_place("their artifact location is no path"))?;
+                Ok((Arc::new(LocalFileSystem::new()), path))
+            }
+            Place::Bucket(url) => {
+                let path = Path::from_url_path(format!("{}/{FILE}", url.path().trim_end_matches('/')));
+                let path = path.map_err(|_| unreachable_place("their artifact location is no path"))?;
+                let mut name = url.clone();
+                name.set_path("");
+                let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(store) = stores.get(name.as_str()) {
+                    return Ok((Arc::clone(store), path));
+                }
+                let store = connect(&name).map_err(DatabaseError::Artifact)?;
+                if stores.len() >= KEPT_STORES {
+                    stores.clear();
+                }
+                stores.insert(name.into(), Arc::clone(&store));
+                Ok((store, path))
+            }
+        }
+    }
+}
+
+/// Opens the spans at an artifact location.
+///
+/// # Errors
+/// [`DatabaseError::SpansNotFound`] when they are not there or the location cannot be reached from here,
+/// [`DatabaseError::Artifact`] when the storage fails.
+pub(crate) async fn open_spans(artifacts: &Artifacts, location: &str) -> Result<ArtifactText, DatabaseError> {
+    let (store, path) = artifacts.store(&artifacts.place(location)?)?;
+    match store.get(&path).await {
+        Ok(found) => Ok(ArtifactText {
+            length: found.meta.size,
+            pieces: found.into_stream(),
+        }),
+        Err(object_store::Error::NotFound { .. }) => Err(DatabaseError::SpansNotFound(
+            "there is no traces.json where they should be".to_owned(),
+        )),
+        Err(error) => Err(DatabaseError::Artifact(error)),
+    }
+}
+
+fn unreachable_place(why: &str) -> DatabaseError {
+    DatabaseError::SpansNotFound(why.to_owned())
+}
+
+/// A path that leads out of where it begins is refused: tags, which name it, can be written by others.
+fn folder(path: &str) -> Result<Place, DatabaseError> {
+    let leads_out = FilePath::new(path)
+        .components()
+        .any(|component| component == Component::ParentDir);
+    if path.is_empty() || leads_out {
+        return Err(unreachable_place("their artifact location is no plain path"));
+    }
+    let path =
+        std::path::absolute(path).map_err(|_| unreachable_place("their artifact location is no path"))?;
+    let text = path.to_str().map(|path| Place::Folder(path.to_owned()));
+    text.ok_or_else(|| unreachable_place("their artifact location is no path"))
+}
+
+fn bucket(location: &str) -> Result<Place, DatabaseError> {
+    Url::parse(location)
+        .map(Place::Bucket)
+        .map_err(|_| unreachable_place("their artifact location is no URL"))
+}
+
+fn connect(bucket: &Url) -> object_store::Result<Arc<dyn ObjectStore>> {
+    // A second provider is refused, which is fine: the first is the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let retry = RetryConfig {
+        max_retries: RETRIES,
+        retry_timeout: RETRY_TIMEOUT,
+        ..RetryConfig::default()
+    };
+    // No limit on the whole: a large text is read as slowly as its reader reads.
+    let unlimited = "1000 days";
+    Ok(match bucket.scheme() {
+        "gs" => {
+            let builder = GoogleCloudStorageBuilder::from_env().with_url(bucket.as_str());
+            let builder = builder.with_config(GoogleConfigKey::Client(ClientConfigKey::Timeout), unlimited);
+            Arc::new(builder.with_retry(retry).build()?)
+        }
+        "s3" | "s3a" => {
+            let builder = AmazonS3Builder::from_env().with_url(bucket.as_str());
+            let builder = builder.with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), unlimited);
+            Arc::new(builder.with_retry(retry).build()?)
+        }
+        _ => {
+            let builder = MicrosoftAzureBuilder::from_env().with_url(bucket.as_str());
+            let builder = builder.with_config(AzureConfigKey::Client(ClientConfigKey::Timeout), unlimited);
+            Arc::new(builder.with_retry(retry).build()?)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::TryStreamExt;
+
+    fn place(location: &str) -> Result<Place, String> {
+        let artifacts = Artifacts::new(Some("/srv/artifacts/".into()));
+        artifacts.place(location).map_err(|error| error.to_string())
+    }
+
+    fn in_folder(path: &str) -> Place {
+        Place::Folder(path.to_owned())
+    }
+
+    #[test]
+    fn a_location_is_understood_as_mlflow_writes_it() {
+        for (location, is) in [
+            ("/data/1/traces/tr-1/artifacts", "/data/1/traces/tr-1/artifacts"),
+            ("file:///data/1", "/data/1"),
+            (
+                "mlflow-artifacts:/1/traces/tr-1/artifacts",
+                "/srv/artifacts/1/traces/tr-1/artifacts",
+            ),
+            ("mlflow-artifacts://host:5000/1/traces", "/srv/artifacts/1/traces"),
+        ] {
+            assert_eq!(place(location), Ok(in_folder(is)));
+        }
+        for (location, is) in [
+            ("s3://b/1/traces", "s3://b/1/traces"),
+            ("gs://b/1", "gs://b/1"),
+            (
+                "wasbs://c@a.blob.core.windows.net/1",
+                "abfss://c@a.dfs.core.windows.net/1",
+            ),
+        ] {
+            assert_eq!(place(location), Ok(Place::Bucket(is.parse().unwrap())));
+        }
+    }
+
+    #[test]
+    fn what_leads_elsewhere_is_refused() {
+        for location in [
+            "",
+            "/data/../etc",
+            "file:///a/../b",
+            "mlflow-artifacts:/../../etc",
+            "http://host/x",
+            "dbfs:/x/../y",
+        ] {
+            assert!(place(location).is_err(), "{location}");
+        }
+        let without = Artifacts::new(None)
+            .place("mlflow-artifacts:/1")
+            .unwrap_err()
+            .to_string();
+        assert!(without.contains("MLFLOW_ARTIFACTS_DESTINATION"), "{without}");
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_and_one_that_is_not_there_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), r#"{"spans":[]}"#).unwrap();
+        let artifacts = Artifacts::default();
+        let location = folder.path().to_str().unwrap();
+        let text = open_spans(&artifacts, location).await.unwrap();
+        assert_eq!(text.length, 12);
+        let pieces: Vec<Bytes> = text.pieces.try_collect().await.unwrap();
+        assert_eq!(pieces.concat(), br#"{"spans":[]}"#);
+        let absent = open_spans(&artifacts, &format!("{location}/absent")).await;
+        assert!(matches!(absent, Err(DatabaseError::SpansNotFound(_))));
+    }
+}

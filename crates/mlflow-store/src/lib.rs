@@ -1,0 +1,157 @@
+//! MLflow's own database, read and written in place: SQLite, which MLflow makes by default, and PostgreSQL.
+//!
+//! [`MlflowStore`] offers what a client of an MLflow server offers, for the same tables and by the same rules, without the
+//! server. A read is one statement over one view of the data; texts of spans pass through as they are stored.
+//!
+//! - Schemas: read are those of MLflow 2.14 to 3.17, told by their columns (see `schema`). Written is to those alone whose
+//!   writes were held against MLflow's own, row by row; to others nothing is written. Nobody's database is ever migrated.
+//! - Others use the database at the same time: no read stays open while someone reads slowly, a write is one short
+//!   transaction, the journal mode stays the owner's.
+//! - Filters are parsed and compiled (`filter`) into statements of fixed pieces and bound values (`sql`): what a user wrote
+//!   never becomes SQL.
+//! - Writes leave what MLflow 3.17.2 leaves; one file for each family in `write`.
+
+mod address;
+mod artifacts;
+mod assessment_row;
+mod changes;
+mod dialect;
+mod error;
+mod experiments;
+mod filter;
+mod page_token;
+mod pool;
+mod python_json;
+mod row;
+mod runs;
+mod schema;
+mod shape;
+mod spans;
+mod sql;
+mod trace_columns;
+mod traces;
+mod write;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+pub use error::DatabaseError;
+pub use filter::Refusal;
+pub use spans::{StoredPieces, StoredSpans};
+
+use address::Address;
+use artifacts::Artifacts;
+use dialect::Dialect;
+use pool::{Pool, Purpose};
+use row::Row;
+use schema::{Schema, SeenSchema};
+use sql::Statement;
+
+/// Which database, and how it is used.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST[:PORT]/DATABASE`, as MLflow reads it.
+    pub uri: SecretString,
+    /// Connections that read, open at once.
+    pub max_connections: u32,
+    /// Time for one statement.
+    pub statement_timeout: Duration,
+    /// The folder or bucket that `mlflow-artifacts:/` stands for: what the MLflow server has as `--artifacts-destination`.
+    pub artifacts_destination: Option<String>,
+}
+
+/// MLflow's database. Clones are cheap and share everything.
+#[derive(Debug, Clone)]
+pub struct MlflowStore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    address: Address,
+    reading: Pool,
+    writing: Pool,
+    /// One connection that only looks for changes.
+    watching: Pool,
+    /// How many there were: what one tells cannot be compared with what another told.
+    watchers_made: Arc<AtomicU64>,
+    limit: Duration,
+    schema: SeenSchema,
+    artifacts: Artifacts,
+}
+
+impl MlflowStore {
+    /// Whether a tracking URI names a database, and not a server, a workspace or a folder.
+    pub fn is_named_by(uri: &str) -> bool {
+        Address::parse(uri).is_some()
+    }
+
+    /// Makes the store; connects when it is first asked.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Address`] for what cannot be used, such as a file that is not there.
+    pub fn new(config: &DatabaseConfig) -> Result<Self, DatabaseError> {
+        let address = Address::parse(config.uri.expose_secret())
+            .unwrap_or_else(|| Err(DatabaseError::Address("names no database".to_owned())))?;
+        if let Address::Sqlite(path) = &address
+            && !path.is_file()
+        {
+            return Err(DatabaseError::Address(format!(
+                "names a file that is not there: {}. Start MLflow once, which makes it, or correct the path",
+                path.display()
+            )));
+        }
+        let limit = config.statement_timeout;
+        let watchers_made = Arc::default();
+        Ok(Self(Arc::new(Inner {
+            reading: Pool::open(&address, &Purpose::Reading(config.max_connections), limit)?,
+            writing: Pool::open(&address, &Purpose::Writing, limit)?,
+            watching: Pool::open(&address, &Purpose::Watching(Arc::clone(&watchers_made)), limit)?,
+            watchers_made,
+            address,
+            limit,
+            schema: SeenSchema::default(),
+            artifacts: Artifacts::new(config.artifacts_destination.clone()),
+        })))
+    }
+
+    /// Where the database is; no password in it.
+    pub fn address(&self) -> String {
+        self.0.address.to_string()
+    }
+
+    /// What was found there, in a few words: the schema's revision, the MLflow release that has it, whether it is written
+    /// to.
+    ///
+    /// # Errors
+    /// [`DatabaseError::UnknownSchema`] when it is no database of an MLflow that is read.
+    pub async fn describe(&self) -> Result<String, DatabaseError> {
+        let schema = self.schema().await?;
+        let release = schema.release().map_or_else(
+            || "no MLflow release that is known".to_owned(),
+            |release| format!("MLflow {release}"),
+        );
+        let use_of_it = match schema.check_writable() {
+            Ok(()) => "read and written",
+            Err(_) => "only read",
+        };
+        Ok(format!("schema {} ({release}), {use_of_it}", schema.revision))
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.0.reading.dialect()
+    }
+
+    fn artifacts(&self) -> &Artifacts {
+        &self.0.artifacts
+    }
+
+    async fn schema(&self) -> Result<Arc<Schema>, DatabaseError> {
+        self.0.schema.get(&self.0.reading, self.0.limit).await
+    }
+
+    async fn fetch_all(&self, statement: &Statement) -> Result<Vec<Row>, DatabaseError> {
+        self.0.reading.fetch_all(statement, self.0.limit).await
+    }
+}

@@ -1,0 +1,71 @@
+//! Spans out of what a source gives: found in text, or taken as they come.
+
+use bytes::Bytes;
+use futures::StreamExt;
+
+use super::repair;
+use super::scanner::SpanScanner;
+use crate::error::{ServiceError, UnreadableSpans};
+use crate::ports::SpanPieces;
+
+/// Spans while they arrive, each checked to be JSON.
+pub(super) struct Arrival {
+    pieces: SpanPieces,
+    scanner: SpanScanner,
+    span_bytes: usize,
+    found: Vec<Bytes>,
+    count: usize,
+}
+
+impl Arrival {
+    pub(super) fn new(pieces: SpanPieces, span_bytes: usize) -> Self {
+        Self {
+            pieces,
+            scanner: SpanScanner::new(span_bytes),
+            span_bytes,
+            found: Vec::new(),
+            count: 0,
+        }
+    }
+
+    /// The spans that came next, which may be none; `None` at the end.
+    pub(super) async fn next(&mut self) -> Option<Result<&mut Vec<Bytes>, ServiceError>> {
+        let came = match &mut self.pieces {
+            SpanPieces::Text(pieces) => match pieces.next().await {
+                Some(Ok(piece)) => self.scanner.push(&piece, &mut self.found).map_err(Into::into),
+                Some(Err(error)) => Err(error.into()),
+                None => return None,
+            },
+            SpanPieces::Spans(pieces) => match pieces.next().await {
+                Some(Ok(spans)) => {
+                    self.found.extend(spans);
+                    Ok(())
+                }
+                Some(Err(error)) => Err(error.into()),
+                None => return None,
+            },
+        };
+        Some(came.and_then(|()| self.check()).map(|()| &mut self.found))
+    }
+
+    fn check(&mut self) -> Result<(), ServiceError> {
+        let limit = self.span_bytes;
+        for span in &mut self.found {
+            if span.len() > limit {
+                return Err(UnreadableSpans::SpanTooLarge { limit }.into());
+            }
+            let index = self.count;
+            self.count += 1;
+            *span = repair::checked(std::mem::take(span)).ok_or(UnreadableSpans::InvalidSpan { index })?;
+        }
+        Ok(())
+    }
+
+    /// Whether what came was whole.
+    pub(super) fn finish(self) -> Result<(), ServiceError> {
+        match self.pieces {
+            SpanPieces::Text(_) => Ok(self.scanner.finish()?),
+            SpanPieces::Spans(_) => Ok(()),
+        }
+    }
+}

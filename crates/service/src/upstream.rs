@@ -1,0 +1,160 @@
+//! Whoever keeps the traces failed: one error for an MLflow server and for MLflow's own database.
+
+use std::time::Duration;
+
+use mlflow_client::ClientError;
+use mlflow_store::DatabaseError;
+
+use crate::error::ErrorCode;
+
+/// A failed call of whoever keeps the traces.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// An MLflow server, or a Databricks workspace.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// MLflow's own database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl UpstreamError {
+    /// Whether the thing asked for is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(
+            self,
+            Self::Client(ClientError::NotFound { .. }) | Self::Database(DatabaseError::NotFound(_))
+        )
+    }
+
+    /// Whether a trace is there that has no spans.
+    pub fn is_without_spans(&self) -> bool {
+        matches!(
+            self,
+            Self::Client(ClientError::SpansNotFound { .. }) | Self::Database(DatabaseError::SpansNotFound(_))
+        )
+    }
+
+    /// Whether the same call may succeed later without anyone changing anything.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Client(error) => error.is_transient(),
+            Self::Database(error) => error.is_transient(),
+        }
+    }
+
+    /// Whether the call surely changed nothing.
+    pub(crate) fn surely_did_nothing(&self) -> bool {
+        match self {
+            Self::Client(error) => error.surely_did_nothing(),
+            Self::Database(error) => error.surely_did_nothing(),
+        }
+    }
+
+    /// How long it asks to wait before another try.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Client(error) => error.retry_after(),
+            Self::Database(_) => None,
+        }
+    }
+
+    /// The error's stable code.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Client(error) => code_of_client(error),
+            Self::Database(error) => match error {
+                DatabaseError::NotFound(_) | DatabaseError::SpansNotFound(_) => ErrorCode::ResourceNotFound,
+                DatabaseError::Refused(_) => ErrorCode::ValidationError,
+                DatabaseError::Conflict(_) => ErrorCode::Conflict,
+                DatabaseError::Busy(_) | DatabaseError::Unreachable(_) => ErrorCode::UpstreamUnavailable,
+                DatabaseError::Timeout(_) => ErrorCode::UpstreamTimeout,
+                DatabaseError::Address(_)
+                | DatabaseError::UnknownSchema { .. }
+                | DatabaseError::ReadOnly { .. }
+                | DatabaseError::Failed(_)
+                | DatabaseError::Unreadable { .. }
+                | DatabaseError::Artifact(_) => ErrorCode::UpstreamError,
+            },
+        }
+    }
+
+    /// The error in words for the one who asked. The server's own words only where it judges the request; its failures
+    /// may quote SQL or addresses and are for the log.
+    pub(crate) fn public_message(&self) -> String {
+        match self {
+            Self::Client(error) => message_of_client(error),
+            Self::Database(error) => message_of_database(error),
+        }
+    }
+}
+
+fn code_of_client(error: &ClientError) -> ErrorCode {
+    match error {
+        ClientError::NotFound { .. } | ClientError::SpansNotFound { .. } => ErrorCode::ResourceNotFound,
+        ClientError::Rejected { status: 400, .. } => ErrorCode::ValidationError,
+        ClientError::Rejected { status: 409, .. } => ErrorCode::Conflict,
+        ClientError::RateLimited { .. } => ErrorCode::RateLimited,
+        ClientError::Unavailable { status: 504, .. } | ClientError::Timeout { .. } => {
+            ErrorCode::UpstreamTimeout
+        }
+        ClientError::Unavailable { .. }
+        | ClientError::Contended { .. }
+        | ClientError::Unreachable { .. }
+        | ClientError::PoolExhausted { .. } => ErrorCode::UpstreamUnavailable,
+        ClientError::Rejected { .. }
+        | ClientError::Unauthorized { .. }
+        | ClientError::Forbidden { .. }
+        | ClientError::Failed { .. }
+        | ClientError::Malformed { .. }
+        | ClientError::TooLarge { .. }
+        | ClientError::RouteAbsent { .. }
+        | ClientError::Credentials(_) => ErrorCode::UpstreamError,
+    }
+}
+
+fn message_of_client(error: &ClientError) -> String {
+    match error {
+        ClientError::Rejected {
+            status: 400 | 409,
+            message,
+            ..
+        }
+        | ClientError::NotFound { message, .. } => message.clone(),
+        ClientError::SpansNotFound { .. } => "MLflow has no stored spans of this trace".into(),
+        ClientError::RateLimited { .. } => "MLflow asks to slow down; try again later".into(),
+        ClientError::Unavailable { .. } => "MLflow is unavailable; try again later".into(),
+        ClientError::Contended { .. } => "another write came in between within MLflow; try again".into(),
+        ClientError::Unreachable { .. } => "MLflow cannot be reached; try again later".into(),
+        ClientError::PoolExhausted { .. } => "all connections to MLflow are busy; try again later".into(),
+        ClientError::Timeout { .. } => "MLflow did not answer in time".into(),
+        ClientError::Unauthorized { .. } | ClientError::Credentials(_) => {
+            "MLflow does not accept this server's credentials".into()
+        }
+        ClientError::Forbidden { .. } => "MLflow does not allow this server to do that".into(),
+        ClientError::RouteAbsent { .. } => {
+            "this MLflow cannot do that: it is too old for it, or not at this address".into()
+        }
+        ClientError::TooLarge { .. } => "MLflow's answer is too large to be read whole".into(),
+        ClientError::Rejected { .. } | ClientError::Failed { .. } | ClientError::Malformed { .. } => {
+            "MLflow failed to answer".into()
+        }
+    }
+}
+
+fn message_of_database(error: &DatabaseError) -> String {
+    match error {
+        DatabaseError::NotFound(_)
+        | DatabaseError::SpansNotFound(_)
+        | DatabaseError::Refused(_)
+        | DatabaseError::Conflict(_)
+        | DatabaseError::UnknownSchema { .. }
+        | DatabaseError::ReadOnly { .. }
+        | DatabaseError::Unreadable { .. } => error.to_string(),
+        DatabaseError::Busy(_) => "MLflow's database is busy; try again later".into(),
+        DatabaseError::Unreachable(_) => "MLflow's database cannot be reached; try again later".into(),
+        DatabaseError::Timeout(_) => "MLflow's database did not answer in time".into(),
+        DatabaseError::Artifact(_) => "the artifact that holds the spans cannot be read".into(),
+        DatabaseError::Address(_) | DatabaseError::Failed(_) => "MLflow's database failed to answer".into(),
+    }
+}
