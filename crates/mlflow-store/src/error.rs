@@ -94,6 +94,10 @@ impl From<sqlx::Error> for DatabaseError {
                 Some("5" | "6" | "261" | "262" | "517" | "773" | "40001" | "40P01") => {
                     Self::Busy(database.message().to_owned())
                 }
+                // What sqlx's regular expressions for SQLite, and PostgreSQL's own, say of a pattern they cannot read.
+                Some("1043" | "2201B") => Self::Refused(Refusal::new(
+                    "the pattern after RLIKE is no regular expression that the database can read",
+                )),
                 // SQLite's CANTOPEN; PostgreSQL's connection exceptions and shutdowns.
                 Some("14" | "53300" | "57P01" | "57P02" | "57P03") => Self::Unreachable(error),
                 Some(code) if code.starts_with("08") => Self::Unreachable(error),

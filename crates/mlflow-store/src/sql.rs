@@ -45,32 +45,21 @@ impl From<String> for Value {
     }
 }
 
-/// Values of a list, of one type.
-pub(crate) trait Listed: Clone + Into<Value> + Sized {
+/// What can be a value of a list.
+pub(crate) trait Listed: Clone + Into<Value> + Into<serde_json::Value> {
     /// The list as a native array.
     fn array(values: &[Self]) -> Value;
-
-    /// The list as JSON text.
-    fn json(values: &[Self]) -> String;
 }
 
 impl Listed for i64 {
     fn array(values: &[Self]) -> Value {
         Value::Ints(values.to_vec())
     }
-
-    fn json(values: &[Self]) -> String {
-        serde_json::Value::from(values).to_string()
-    }
 }
 
 impl Listed for String {
     fn array(values: &[Self]) -> Value {
         Value::Texts(values.to_vec())
-    }
-
-    fn json(values: &[Self]) -> String {
-        serde_json::Value::from(values).to_string()
     }
 }
 
@@ -126,7 +115,7 @@ impl Statement {
     /// Binds a list as one value and adds its placeholder: a native array in PostgreSQL, JSON in SQLite, which has none.
     pub(crate) fn bind_list<T: Listed>(&mut self, values: &[T]) -> &mut Self {
         match self.dialect {
-            Dialect::Sqlite => self.bind(T::json(values)),
+            Dialect::Sqlite => self.bind(serde_json::Value::from(values).to_string()),
             Dialect::Postgres => self.bind(T::array(values)),
         }
     }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use domain::{SearchTraces, TraceId, TraceInfo, TracePage};
 
 use crate::MlflowStore;
-use crate::dialect::Dialect;
 use crate::error::DatabaseError;
 use crate::filter::{TraceFilter, TraceOrder};
 use crate::page_token::{read_page_token, write_page_token};
@@ -37,11 +36,6 @@ impl MlflowStore {
         }
         let schema = self.schema().await?;
         let wanted = i64::from(search.max_results);
-        // SQLite, which has no statistics, would walk all traces of an experiment to save itself the sorting of a few.
-        let experiment_column = match self.dialect() {
-            Dialect::Sqlite if filter.is_narrow() => "+t.experiment_id",
-            Dialect::Sqlite | Dialect::Postgres => "t.experiment_id",
-        };
         let mut statement = Statement::new(self.dialect(), "");
         trace_columns::push_with_children(&mut statement, schema.shape);
         statement.push("(SELECT ");
@@ -49,7 +43,7 @@ impl MlflowStore {
         statement.push(" FROM trace_info t");
         order.push_joins(&mut statement, schema.shape);
         statement.push(" WHERE ");
-        statement.is_one_of(experiment_column, &experiments);
+        filter.push_experiments(&mut statement, &experiments);
         filter.push_conditions(&mut statement, schema.shape, &experiments)?;
         statement.push(" ORDER BY ");
         order.push(&mut statement, schema.shape);

@@ -82,8 +82,28 @@ fn a_run_has_the_traces_made_in_it_and_those_linked_to_it() {
     let (text, values) = newest("run_id != 'r'");
     assert!(!text.contains("entity_associations"), "{text}");
     assert_eq!(values, ["mlflow.sourceRun".into(), "r".into()]);
-    assert!(TraceFilter::parse("run_id = 'r'").unwrap().is_narrow());
-    assert!(!TraceFilter::parse("run_id != 'r'").unwrap().is_narrow());
+}
+
+#[test]
+fn few_traces_are_not_looked_for_in_a_whole_experiment() {
+    let experiments = |dialect, filter| {
+        let mut statement = Statement::new(dialect, "");
+        TraceFilter::parse(filter)
+            .unwrap()
+            .push_experiments(&mut statement, &[7]);
+        statement.into_parts().0
+    };
+    for narrow in [
+        "run_id = 'r'",
+        "prompt = 'p/1' AND status = 'OK'",
+        "request_id IN ('a', 'b')",
+    ] {
+        assert_eq!(experiments(Dialect::Sqlite, narrow), "+t.experiment_id = $1");
+        assert_eq!(experiments(Dialect::Postgres, narrow), "t.experiment_id = $1");
+    }
+    for wide in ["", "run_id != 'r'", "request_id LIKE 'a%'", "status = 'OK'"] {
+        assert_eq!(experiments(Dialect::Sqlite, wide), "t.experiment_id = $1");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::traces::{
     COST, NumberAttribute, SESSION, SOURCE_RUN, SpanField, TOKEN_USAGE, TRACE_NAME, TextAttribute,
     TraceClause, TraceFilter,
 };
+use crate::dialect::Dialect;
 use crate::filter::comparator::Comparator;
 use crate::shape::SchemaShape;
 use crate::sql::Statement;
@@ -29,6 +30,19 @@ pub(super) struct Scope<'a> {
 }
 
 impl TraceFilter {
+    /// Pushes the condition that the traces, `trace_info t`, are of these experiments.
+    ///
+    /// Where the filter finds few traces by themselves, SQLite is kept from the index on the experiment: it has no
+    /// statistics, and would walk all traces of the experiment to save itself the sorting of a few (60 times as long
+    /// for a run's traces among 55,000).
+    pub(crate) fn push_experiments(&self, statement: &mut Statement, experiments: &[i64]) {
+        let column = match statement.dialect() {
+            Dialect::Sqlite if self.is_narrow() => "+t.experiment_id",
+            _ => "t.experiment_id",
+        };
+        statement.is_one_of(column, experiments);
+    }
+
     /// Pushes ` AND (…)` for each condition, after a `WHERE` that has one; the traces are `trace_info t`.
     ///
     /// `experiments` are those that are searched: assessments of a whole session count if they are of a trace there.

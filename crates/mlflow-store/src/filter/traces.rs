@@ -156,10 +156,7 @@ impl TraceFilter {
     }
 
     /// Whether it names the traces that can be found, or what few traces are linked to.
-    ///
-    /// On SQLite such a search should give its experiments as `+t.experiment_id`: otherwise SQLite, which has no
-    /// statistics, walks all traces of an experiment to save itself the sorting of a few.
-    pub(crate) fn is_narrow(&self) -> bool {
+    pub(super) fn is_narrow(&self) -> bool {
         self.clauses.iter().any(|clause| {
             matches!(
                 clause,
