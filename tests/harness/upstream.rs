@@ -39,6 +39,10 @@ pub struct Upstream {
     pub url: String,
     /// What was seeded.
     pub seed: Seed,
+    /// The database it keeps its data in, `sqlite:////…` or `postgresql://…`.
+    pub store: String,
+    /// The folder it keeps its artifacts in.
+    pub artifacts: String,
     seed_file: PathBuf,
     python: PathBuf,
 }
@@ -52,6 +56,11 @@ impl Upstream {
     /// MLflow 2.22.1.
     pub fn v2() -> Self {
         Self::from_env("MLFLOW2")
+    }
+
+    /// MLflow 3.17.2 with its data in PostgreSQL.
+    pub fn postgres() -> Self {
+        Self::from_env("MLFLOWPG")
     }
 
     #[expect(
@@ -68,6 +77,8 @@ impl Upstream {
         Self {
             url: setting("TRACKING_URI"),
             seed: serde_json::from_slice(&seed).expect("the seed file is what seed.py writes"),
+            store: setting("STORE_URI"),
+            artifacts: setting("ARTIFACTS"),
             seed_file,
             python: setting("PYTHON").into(),
         }
