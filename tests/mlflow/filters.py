@@ -8,7 +8,7 @@ import json
 import mlflow
 import stored
 from mlflow import MlflowClient
-from mlflow.entities import AssessmentSource, Metric, Param, RunStatus, RunTag
+from mlflow.entities import AssessmentSource, Dataset, DatasetInput, InputTag, Metric, Param, RunStatus, RunTag
 from mlflow.entities.assessment import IssueReference
 from mlflow.entities.span import LiveSpan
 from mlflow.tracing.provider import with_active_span
@@ -40,7 +40,9 @@ def seed(client: MlflowClient) -> dict[str, object]:
     words = {f"t{number}": trace_id for number, trace_id in enumerate(ids)}
     words |= {f"ms{number}": str(_begun_ms(number)) for number in range(TRACES)}
     words |= {"run_a": run_a, "run_b": run_b, "prompt": f"{prompt.name}/{prompt.version}", "issue": ISSUE}
-    return {"experiment_id": experiment, "trace_ids": ids, "words": words, "runs_experiment_id": _runs(client)}
+    runs_experiment, runs = _runs(client)
+    words |= {f"r{number}": run for number, run in enumerate(runs)}
+    return {"experiment_id": experiment, "trace_ids": ids, "words": words, "runs_experiment_id": runs_experiment}
 
 
 def _begun_ms(number: int) -> int:
@@ -102,7 +104,7 @@ def _assess(number: int, trace_id: str) -> None:
     if number % 2 == 0:
         feedback("quality", ["good", "bad", "größer", "Good"][number // 2 % 4])
     if number % 3 == 0:
-        feedback("stars", number % 6 + 0.5 * (number % 2))
+        feedback("stars", number % 7 + 0.5 * (number % 2))
     if number % 4 == 1:
         feedback("is_ok", number % 8 == 1)
     if number % 9 == 2:
@@ -133,8 +135,9 @@ def _without_spans(experiment: str) -> list[str]:
     ]
 
 
-def _runs(client: MlflowClient) -> str:
-    experiment = client.create_experiment("filter-runs")
+def _runs(client: MlflowClient) -> tuple[str, list[str]]:
+    """An experiment of runs, and them in the order they were made."""
+    experiment, runs = client.create_experiment("filter-runs"), []
     for number in range(RUNS):
         begun = BEGUN_MS + STEP_MS * (number // 2)
         tags = {"team": TEAMS[number % 3], "my key": ["v1", "v 2"][number % 2], "mlflow.user": USERS[number % 3]}
@@ -145,6 +148,9 @@ def _runs(client: MlflowClient) -> str:
         metrics = [Metric("loss", loss, begun, 0), Metric("my metric", -number, begun, 0)]
         if number % 2:
             metrics += [Metric("steps", step, begun + step, step) for step in range(3)]
+        if number % 4 == 1:
+            dataset = Dataset(["train set", "größe"][number // 4 % 2], f"digest{number}", "local", "{}")
+            client.log_inputs(run, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
         params = [Param("model", ["gpt-4o", "claude", "größe"][number % 3]), Param("top k", str(number))]
         client.log_batch(run, metrics, params[: 1 + number % 2], [RunTag("even", "")] if number % 2 == 0 else [])
         if number % 5:
@@ -152,4 +158,5 @@ def _runs(client: MlflowClient) -> str:
             client.set_terminated(run, status=status, end_time=begun + 1_000 * number)
         if number in (5, 10):
             client.delete_run(run)
-    return experiment
+        runs.append(run)
+    return experiment, runs
