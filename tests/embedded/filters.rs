@@ -489,7 +489,6 @@ const REFUSED: &[&str] = &[
     "`",
     ".",
     ";",
-    " ",
 ];
 
 const REFUSED_ORDERS: &[&[&str]] = &[
