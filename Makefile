@@ -15,9 +15,10 @@ run: ## serve a real MLflow with sample traces, or the one of MLFLOW_TRACKING_UR
 	$(if $(MLFLOW_TRACKING_URI),,DATABASE_URL=$${DATABASE_URL:-sqlite://$(SAMPLES)/reviews.db} \
 	    $(SERVE) --data $(SAMPLES) --) tests/run.py target/release/trace-server
 
-test: lint ## lint, then all tests against real servers: MLflow, new and old, and PostgreSQL
+test: lint ## lint, then all tests against real servers: MLflow, new, old and on PostgreSQL
 	$(CARGO) build --locked --package trace-server
-	$(SERVE) -- $(SERVE) --version 2.22.1 --env-prefix MLFLOW2 -- tests/postgres/serve.py -- tests/run_tests.sh
+	tests/postgres/serve.py -- $(SERVE) -- $(SERVE) --version 2.22.1 --env-prefix MLFLOW2 -- \
+	    $(SERVE) --store TEST_POSTGRES_URL --env-prefix MLFLOWPG --workers 1 -- tests/run_tests.sh
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check
@@ -28,6 +29,7 @@ bench: ## compare us with MLflow itself, cold and warm, in one run
 	$(CARGO) build --release --locked --package trace-server
 	$(SERVE) --data $(SAMPLES) -- tests/bench.py target/release/trace-server
 	$(SERVE) --data $(SAMPLES) -- tests/bench_labeling.py target/release/trace-server
+	$(SERVE) --data $(SAMPLES) -- tests/bench_store.py target/release/trace-server
 
 openapi: ## write openapi/openapi.json anew
 	$(CARGO) run --locked --quiet --package trace-server -- openapi > openapi/openapi.json

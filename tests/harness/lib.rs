@@ -3,6 +3,7 @@
 //! - [`Upstream`]: an MLflow that `tests/mlflow/serve.py` started and seeded; tests find it in the environment.
 //! - [`Postgres`]: the PostgreSQL that `tests/postgres/serve.py` started; a [`Database`] of its own for each test.
 //! - [`TraceServer`]: the binary, started for one test on a free port; an [`Asker`] asks it as one user.
+//! - [`compare_all`]: holds all that it answers about the sample traces against what MLflow's own SDK reads.
 //! - [`Proxy`]: stands between it and MLflow, counts the calls, and fails or holds them as a test asks.
 //! - [`Workspace`]: the one stand-in, for a Databricks workspace, with a real MLflow behind it.
 
@@ -14,6 +15,7 @@
 )]
 
 mod asker;
+mod comparison;
 mod databricks;
 mod document;
 mod faults;
@@ -25,13 +27,14 @@ mod upstream;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 pub use asker::{Asker, answer};
+pub use comparison::{compare_all, compare_traces};
 pub use databricks::{CLIENT_ID, CLIENT_SECRET, OWNER, TOKEN, Workspace};
 pub use document::Document;
 pub use faults::{Call, Fault, Gate};
 pub use postgres::{Database, Postgres};
 pub use proxy::Proxy;
 pub use server::{TraceServer, http_client};
-pub use upstream::{Seed, Upstream};
+pub use upstream::{FilterSeed, Seed, Upstream};
 
 /// 32 random hexadecimal digits.
 fn random_hex() -> String {

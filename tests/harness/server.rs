@@ -88,6 +88,20 @@ impl TraceServer {
         (String::from_utf8(text).expect("it prints UTF-8"), output.status)
     }
 
+    /// What a server with these settings, which must not come up, says on standard error; and how it ends.
+    pub async fn refused(settings: &[(&str, &str)]) -> (String, ExitStatus) {
+        let folder = temporary_folder();
+        let ending = command(settings, &folder).output();
+        let output = tokio::time::timeout(PATIENCE, ending)
+            .await
+            .expect("it ends")
+            .expect("the binary is built");
+        (
+            String::from_utf8(output.stderr).expect("it prints UTF-8"),
+            output.status,
+        )
+    }
+
     /// A request of this path by this method.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url))

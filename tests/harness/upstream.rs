@@ -30,6 +30,33 @@ pub struct Seed {
     pub other_trace_ids: Vec<String>,
     /// Traces that are something special.
     pub named: HashMap<String, String>,
+    /// What filters are tried on.
+    #[serde(default)]
+    pub filters: FilterSeed,
+}
+
+/// What filters are tried on; see `tests/mlflow/filters.py`.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct FilterSeed {
+    /// An experiment of traces that differ in all that filters ask about.
+    pub experiment_id: String,
+    /// An experiment of such runs.
+    pub runs_experiment_id: String,
+    /// The traces, in the order they were made.
+    pub trace_ids: Vec<String>,
+    /// What stands in filters as `{word}`: ids and times that are known only once they are made.
+    pub words: HashMap<String, String>,
+}
+
+impl FilterSeed {
+    /// A filter with what its words stand for.
+    pub fn fill(&self, filter: &str) -> String {
+        let mut filter = filter.to_owned();
+        for (word, value) in &self.words {
+            filter = filter.replace(&format!("{{{word}}}"), value);
+        }
+        filter
+    }
 }
 
 /// An MLflow server that runs beside the tests.
@@ -39,6 +66,10 @@ pub struct Upstream {
     pub url: String,
     /// What was seeded.
     pub seed: Seed,
+    /// The database it keeps its data in, `sqlite:////…` or `postgresql://…`.
+    pub store: String,
+    /// The folder it keeps its artifacts in.
+    pub artifacts: String,
     seed_file: PathBuf,
     python: PathBuf,
 }
@@ -52,6 +83,11 @@ impl Upstream {
     /// MLflow 2.22.1.
     pub fn v2() -> Self {
         Self::from_env("MLFLOW2")
+    }
+
+    /// MLflow 3.17.2 with its data in PostgreSQL.
+    pub fn postgres() -> Self {
+        Self::from_env("MLFLOWPG")
     }
 
     #[expect(
@@ -68,6 +104,8 @@ impl Upstream {
         Self {
             url: setting("TRACKING_URI"),
             seed: serde_json::from_slice(&seed).expect("the seed file is what seed.py writes"),
+            store: setting("STORE_URI"),
+            artifacts: setting("ARTIFACTS"),
             seed_file,
             python: setting("PYTHON").into(),
         }
@@ -83,16 +121,21 @@ impl Upstream {
 
     /// Runs a script of `tests/mlflow` with this server's own Python and gives what it prints.
     pub fn run_script(&self, script: &str, args: &[&str]) -> String {
-        let scripts = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("mlflow");
-        let output = Command::new(&self.python)
-            .arg(scripts.join(script))
-            .args(args)
-            .env("MLFLOW_TRACKING_URI", &self.url)
-            .output()
-            .expect("python starts");
+        let output = self.script(script, args).output().expect("python starts");
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{script} failed:\n{errors}");
         String::from_utf8(output.stdout).expect("it prints UTF-8")
+    }
+
+    /// A script of `tests/mlflow` as [`Self::run_script`] runs it, for a test that does something meanwhile.
+    pub fn script(&self, script: &str, args: &[&str]) -> Command {
+        let scripts = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("mlflow");
+        let mut command = Command::new(&self.python);
+        command
+            .arg(scripts.join(script))
+            .args(args)
+            .env("MLFLOW_TRACKING_URI", &self.url);
+        command
     }
 
     /// The file that says what was seeded.

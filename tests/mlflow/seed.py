@@ -3,7 +3,8 @@
     MLFLOW_TRACKING_URI=… seed.py --out seed.json
 
     {"experiment_id", "empty_experiment_id", "other_experiment_id", "run_id",
-     "trace_ids": […], "run_trace_ids": […], "other_trace_ids": […], "named": {"big": "tr-…", …}}
+     "trace_ids": […], "run_trace_ids": […], "other_trace_ids": […], "named": {"big": "tr-…", …},
+     "filters": {"experiment_id", "runs_experiment_id", "trace_ids": […], "words": {"run_a": …}}}
 """
 
 import argparse
@@ -15,6 +16,7 @@ from pathlib import Path
 os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
 
 import agent
+import filters
 import mlflow
 import shapes
 import stored
@@ -69,6 +71,7 @@ def main() -> None:
         "run_trace_ids": conversations[:RUN_TRACES],
         "other_trace_ids": other_traces,
         "named": named,
+        "filters": filters.seed(client),
     }
     out.write_text(json.dumps(seed, indent=2) + "\n")
 

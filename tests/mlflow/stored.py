@@ -26,6 +26,11 @@ def without_spans(experiment_id: str) -> str:
     return _start(experiment_id, state="OK", duration="0.250s", request_preview="asked", response_preview="answered")
 
 
+def without_any_span(experiment_id: str, state: str, **more: object) -> str:
+    """A trace in this state of whose info anything can be told; nothing is stored of its spans."""
+    return _start(experiment_id, state=state, **more)
+
+
 def as_artifact(experiment_id: str, spans: int, span_bytes: int) -> str:
     """A finished trace whose spans are `traces.json` in the artifact store, as servers before 3.6 kept all."""
     trace_id = _start(experiment_id, state="OK", duration="1.500s", request_preview="kept elsewhere")
@@ -40,7 +45,7 @@ def as_artifact(experiment_id: str, spans: int, span_bytes: int) -> str:
     return trace_id
 
 
-def _start(experiment_id: str, state: str, duration: str | None = None, **more: str) -> str:
+def _start(experiment_id: str, state: str, duration: str | None = None, **more: object) -> str:
     trace_id = f"tr-{secrets.token_hex(16)}"
     info = {
         "trace_id": trace_id,

@@ -1,11 +1,6 @@
 //! Reads, end to end: the built binary on a real MLflow, over HTTP.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test's way to fail"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's way to fail")]
 #![expect(clippy::too_many_lines, reason = "a table of cases is best read as one")]
 
 mod access;
