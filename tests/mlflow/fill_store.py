@@ -138,9 +138,10 @@ def traces(insert: Insert, experiment: int, count: int) -> None:
 
     def infos() -> Iterator[Row]:
         for id_, number in zip(ids, numbers, strict=True):
-            status = "ERROR" if number % 25 == 0 else "IN_PROGRESS" if number % 500 == 1 else "OK"
+            status = "ERROR" if number % 23 == 0 else "IN_PROGRESS" if number % 500 == 1 else "OK"
             session = f"session-{number // 4}" if number % 3 else None
-            tokens = (200 + number % 700, 10 + number % 110, 210 + number % 700 + number % 110) if number % 2 else (None,) * 3
+            asked, said = 200 + number % 700, 10 + number % 110
+            tokens = (asked, said, asked + said) if number % 2 else (None, None, None)
             yield (
                 id_, experiment, begun(number), None if status == "IN_PROGRESS" else durations[number], status,
                 f"request-{number}" if number % 10 == 0 else None, QUESTIONS[number % 4], ANSWERS[number % 4],
@@ -157,7 +158,7 @@ def traces(insert: Insert, experiment: int, count: int) -> None:
     metadata: dict[str, Callable[[str, int], str]] = {
         "mlflow.source.name": lambda *_: "/app/server.py",
         "mlflow.trace.infoFinalized": lambda *_: "true",
-        "mlflow.trace.sizeStats": lambda *_: '{"total_size_bytes": 700, "num_spans": 1, "max": 700, "p25": 700, "p50": 700, "p75": 700}',
+        "mlflow.trace.sizeStats": lambda *_: '{"total_size_bytes": 700, "num_spans": 1, "max": 700}',
         "mlflow.trace.user": lambda _, number: f"user-{number % 997}@example.com",
         "mlflow.traceInputs": lambda _, number: json.dumps({"question": QUESTIONS[number % 4]}),
         "mlflow.traceOutputs": lambda _, number: json.dumps({"answer": ANSWERS[number % 4]}),
@@ -188,9 +189,10 @@ def traces(insert: Insert, experiment: int, count: int) -> None:
     def spans() -> Iterator[Row]:
         for id_, number in zip(ids, numbers, strict=True):
             at = begun(number) * 1_000_000
-            status = "ERROR" if number % 25 == 0 else "OK"
+            status = "ERROR" if number % 23 == 0 else "OK"
+            ended = at + durations[number] * 1_000_000
             said = {"inputs": {"question": QUESTIONS[number % 4]}, "outputs": {"answer": ANSWERS[number % 4]}}
-            yield span(id_, experiment, 0, NAMES[number % 5], "AGENT", status, at, at + durations[number] * 1_000_000, **said)
+            yield span(id_, experiment, 0, NAMES[number % 5], "AGENT", status, at, ended, **said)
 
     insert("trace_info", TRACE_COLUMNS, infos())
     insert("trace_tags", PAIR_COLUMNS, pairs(tags))
@@ -218,8 +220,9 @@ def big(insert: Insert, experiment: int, size: int, count: int = 400) -> str:
     def spans() -> Iterator[Row]:
         for index in range(count):
             at = begun * 1_000_000 + index * 1_001
+            ended = at + took * 1_000_000 - index
             said = {"inputs": {"section": index}, "outputs": {"text": " ".join(rng.choices(WORDS, k=words))}}
-            yield span(id_, experiment, index, f"section_{index}", "CHAIN", "OK", at, at + took * 1_000_000 - index, **said)
+            yield span(id_, experiment, index, f"section_{index}", "CHAIN", "OK", at, ended, **said)
 
     insert("spans", SPAN_COLUMNS, spans())
     return id_

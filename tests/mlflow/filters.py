@@ -52,8 +52,9 @@ def _begun_ms(number: int) -> int:
 
 def _trace(number: int, experiment: str, run: str) -> str:
     begun = _begun_ms(number) * 1_000_000
-    tags = {"team": TEAMS[number % 3], "my key": ["v1", "v 2", "V1", "w"][number % 4], "pct": ["100%", "1000"][number % 2]}
-    tags |= {"under": ["a_b", "axb", "A_B"][number % 3], "n": str(number), "dotted.name": ["x.y", "x-y"][number % 2]}
+    tags = {"team": TEAMS[number % 3], "my key": ["v1", "v 2", "V1", "w"][number % 4]}
+    tags |= {"pct": ["100%", "1000"][number % 2], "under": ["a_b", "axb", "A_B"][number % 3]}
+    tags |= {"n": str(number), "dotted.name": ["x.y", "x-y"][number % 2]}
     tags |= {"quote": ["it's", 'say "hi"', "plain"][number % 3], "back\\slash": ["C:\\x", "C:/x"][number % 2]}
     if number % 8 == 0:
         tags |= {"empty": "", "emoji": "🙂"}
@@ -63,9 +64,11 @@ def _trace(number: int, experiment: str, run: str) -> str:
     if number % 6 == 2:
         metadata["mlflow.sourceRun"] = run
     if number % 3 == 0:
-        metadata["mlflow.trace.cost"] = json.dumps({"input_cost": 0.5, "output_cost": number / 4, "total_cost": 0.5 + number / 4})
+        cost = {"input_cost": 0.5, "output_cost": number / 4, "total_cost": 0.5 + number / 4}
+        metadata["mlflow.trace.cost"] = json.dumps(cost)
     if number % 4 == 0:
-        metadata["mlflow.trace.tokenUsage"] = json.dumps({"input_tokens": 100 + number, "output_tokens": 7, "total_tokens": 107 + number})
+        usage = {"input_tokens": 100 + number, "output_tokens": 7, "total_tokens": 107 + number}
+        metadata["mlflow.trace.tokenUsage"] = json.dumps(usage)
     root = mlflow.start_span_no_context(
         NAMES[number % 5], span_type="AGENT", inputs={"question": f"Wo ist Bestellung {number}?"}, tags=tags,
         metadata=metadata, experiment_id=experiment, start_time_ns=begun,
@@ -84,14 +87,20 @@ def _trace(number: int, experiment: str, run: str) -> str:
 def _children(number: int, root: LiveSpan, begun: int) -> None:
     if number % 2 == 0:
         attributes = {"tool.kind": ["db", "http"][number // 2 % 2], "retries": number % 5}
-        tool = mlflow.start_span_no_context("look_up_order", span_type="TOOL", parent_span=root, attributes=attributes, start_time_ns=begun)
+        tool = _child("look_up_order", "TOOL", root, attributes, begun)
         if number % 4 == 0:
             tool.set_status("ERROR")
         tool.end(outputs={"order": number}, end_time_ns=begun + 500_000)
     if number % 3 == 0:
         attributes = {"llm.model": ["gpt-4o-mini", "claude-größer"][number // 3 % 2], "tool.kind": "none"}
-        model = mlflow.start_span_no_context("chat_model", span_type="CHAT_MODEL", parent_span=root, attributes=attributes, start_time_ns=begun)
+        model = _child("chat_model", "CHAT_MODEL", root, attributes, begun)
         model.end(outputs={"text": f"Answer number {number}"}, end_time_ns=begun + 900_000)
+
+
+def _child(name: str, kind: str, root: LiveSpan, attributes: dict[str, object], begun: int) -> LiveSpan:
+    return mlflow.start_span_no_context(
+        name, span_type=kind, parent_span=root, attributes=attributes, start_time_ns=begun
+    )
 
 
 def _assess(number: int, trace_id: str) -> None:
@@ -143,7 +152,8 @@ def _runs(client: MlflowClient) -> tuple[str, list[str]]:
         tags = {"team": TEAMS[number % 3], "my key": ["v1", "v 2"][number % 2], "mlflow.user": USERS[number % 3]}
         if number % 4 == 0:
             tags["mlflow.customRenderer"] = "chat"
-        run = client.create_run(experiment, start_time=begun, tags=tags, run_name=f"{NAMES[number % 5]} {number}").info.run_id
+        name = f"{NAMES[number % 5]} {number}"
+        run = client.create_run(experiment, start_time=begun, tags=tags, run_name=name).info.run_id
         loss = {3: float("nan"), 6: float("inf"), 9: float("-inf")}.get(number, number / 10)
         metrics = [Metric("loss", loss, begun, 0), Metric("my metric", -number, begun, 0)]
         if number % 2:

@@ -1,7 +1,7 @@
 """A store of MLflow's own for one test, on no server: makes it, labels in it as MLflow does, and tells its rows.
 
     own_store.py make URI ARTIFACTS [--traces 4]   a new store with an experiment and traces; their ids as JSON
-    own_store.py label URI                         the labeling story of `tests/embedded/written.rs`, by MLflow's own code
+    own_store.py label URI                         the labeling story of tests/embedded/written.rs, by MLflow's own code
     own_store.py rows URI                          all rows as JSON, less what differs each time: ids and times
     own_store.py revision URI REVISION             says that the tables are of this revision
 

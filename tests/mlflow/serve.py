@@ -14,8 +14,8 @@ The command finds the server in its environment (PREFIX is MLFLOW unless given):
 
 With --no-seed on data that were never seeded, the second and third are not set.
 
-The server keeps its data in SQLite; with --store in a new database on the PostgreSQL server of this URL. In place of the
-URL the name of a variable may be given that holds it: `postgres/serve.py -- serve.py --store TEST_POSTGRES_URL -- …`.
+The server keeps its data in SQLite; with --store in a new database on the PostgreSQL server of this URL. In place of
+the URL the name of a variable may stand that holds it: `postgres/serve.py -- serve.py --store TEST_POSTGRES_URL -- …`.
 
 However the command ends, the server is stopped; its data are kept only when --data names their place. Ctrl-C is the
 command's to handle, SIGTERM and SIGHUP are passed on to it, and its exit status is ours. Two servers at once:
@@ -136,8 +136,8 @@ def server(args: argparse.Namespace, store: str, python: Path, runner: Runner) -
         python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", str(args.workers),
         "--artifacts-destination", args.data / "artifacts",
     ]  # fmt: skip
-    # Nothing here needs the server's job runners: eight processes and 3 s more to start. The store is no argument, as it
-    # may hold a password; of the drivers for PostgreSQL only the one named is installed.
+    # Nothing here needs the server's job runners: eight processes and 3 s more to start. The store is no argument, as
+    # it may hold a password; of the drivers for PostgreSQL only the one named is installed.
     store = store.replace("postgresql://", "postgresql+psycopg2://", 1)
     env = without_mlflow() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_BACKEND_STORE_URI": store}
     with log.open("wb") as out:
