@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use harness::TraceServer;
+use harness::{TraceServer, answer};
+use http::StatusCode;
 use serde_json::json;
 
 use crate::Kind;
@@ -84,14 +85,17 @@ async fn what_is_no_store_is_not_served_and_said_to_be_none() {
 }
 
 #[tokio::test]
-async fn a_postgres_that_is_no_store_or_not_there_is_not_served() {
+async fn a_postgres_that_is_no_store_is_not_served_and_one_that_is_not_there_is_waited_for() {
     let database = harness::Postgres::database().await;
     let uri = database.url().replacen("postgres://", "postgresql://", 1);
     check_says_what_to_do(&uri, "an empty database").await;
     let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
     assert_eq!(database.query(tables).await, "0", "nothing is made in it");
     let nowhere = "postgresql://me:hidden-secret@127.0.0.1:9/mlflow";
-    check_says_what_to_do(nowhere, "no server").await;
+    let server = TraceServer::on(nowhere, "1").await;
+    let (status, problem) = answer(server.get("/api/traces/tr-1")).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+    assert!(!server.log().await.join("\n").contains("hidden-secret"));
 }
 
 /// A server on this store does not come up; on standard error it names the setting to change, and no password.

@@ -148,7 +148,6 @@ const REFUSED: &[&str] = &[
     "start_time LIKE '1'",
     "start_time IS NULL",
     "'",
-    " ",
 ];
 
 const REFUSED_ORDERS: &[&[&str]] = &[

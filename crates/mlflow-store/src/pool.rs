@@ -21,7 +21,7 @@ use crate::sql::{Statement, Value};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a statement waits for a free connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connections of one kind to one database.
 #[derive(Debug, Clone)]
@@ -108,10 +108,23 @@ impl Pool {
                 Self::Sqlite(pool) => rows(sqlite(statement).fetch_all(pool).await, Row::Sqlite),
                 Self::Postgres(pool) => rows(postgres(statement).fetch_all(pool).await, Row::Postgres),
             }
+            .map_err(|error| self.explained(error))
         };
         timeout(limit, rows)
             .await
             .unwrap_or(Err(DatabaseError::Timeout(limit)))
+    }
+
+    /// A connection that none could be had for in time, though none is open, is one that could not be made.
+    fn explained(&self, error: DatabaseError) -> DatabaseError {
+        let open = match self {
+            Self::Sqlite(pool) => pool.size(),
+            Self::Postgres(pool) => pool.size(),
+        };
+        match error {
+            DatabaseError::Busy(_) if open == 0 => DatabaseError::Unreachable(sqlx::Error::PoolTimedOut),
+            error => error,
+        }
     }
 
     /// Begins a write. SQLite has one writer: it waits for its turn here and not halfway, where waiting could not end.

@@ -3,14 +3,26 @@
 
 use std::fmt::Write;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Writes a value as `json.dumps` does: `", "` and `": "` between the parts, members in their order, all but ASCII
 /// escaped, floats as Python's `repr`.
 pub(crate) fn dumps(value: &RawValue) -> Result<String, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(value.get());
-    Ok(Dumped::deserialize(&mut reader)?.0)
+    Dumping {
+        numbers: Numbers::AsTheyAre,
+    }
+    .deserialize(&mut reader)
+}
+
+/// The same, all whole numbers as doubles: what becomes of a value that went through a protobuf `Value`.
+pub(crate) fn dumps_doubles(value: &RawValue) -> Result<String, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_str(value.get());
+    Dumping {
+        numbers: Numbers::AsDoubles,
+    }
+    .deserialize(&mut reader)
 }
 
 /// Writes a text as `json.dumps` does.
@@ -66,16 +78,36 @@ fn push_text(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// A value that is written while it is read.
-struct Dumped(String);
+/// What becomes of whole numbers.
+#[derive(Debug, Clone, Copy)]
+enum Numbers {
+    AsTheyAre,
+    AsDoubles,
+}
 
-impl<'de> Deserialize<'de> for Dumped {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Dumping).map(Self)
+impl Numbers {
+    #[expect(clippy::cast_precision_loss, reason = "a double is what is asked for")]
+    fn whole(self, number: i128) -> String {
+        match self {
+            Self::AsTheyAre => number.to_string(),
+            Self::AsDoubles => float(number as f64),
+        }
     }
 }
 
-struct Dumping;
+/// Writes a value while it is read.
+#[derive(Debug, Clone, Copy)]
+struct Dumping {
+    numbers: Numbers,
+}
+
+impl<'de> DeserializeSeed<'de> for Dumping {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
 
 impl<'de> Visitor<'de> for Dumping {
     type Value = String;
@@ -93,11 +125,11 @@ impl<'de> Visitor<'de> for Dumping {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<String, E> {
-        Ok(value.to_string())
+        Ok(self.numbers.whole(value.into()))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<String, E> {
-        Ok(value.to_string())
+        Ok(self.numbers.whole(value.into()))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<String, E> {
@@ -110,7 +142,7 @@ impl<'de> Visitor<'de> for Dumping {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<String, A::Error> {
         let mut parts = Vec::new();
-        while let Some(Dumped(part)) = list.next_element()? {
+        while let Some(part) = list.next_element_seed(self)? {
             parts.push(part);
         }
         Ok(format!("[{}]", parts.join(", ")))
@@ -118,8 +150,8 @@ impl<'de> Visitor<'de> for Dumping {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<String, A::Error> {
         let mut parts = Vec::new();
-        while let Some((key, Dumped(value))) = members.next_entry::<String, Dumped>()? {
-            parts.push(format!("{}: {value}", text(&key)));
+        while let Some(key) = members.next_key::<String>()? {
+            parts.push(format!("{}: {}", text(&key), members.next_value_seed(self)?));
         }
         Ok(format!("{{{}}}", parts.join(", ")))
     }
@@ -163,6 +195,14 @@ mod tests {
         ] {
             assert_eq!(dumped(json), python, "{json}");
         }
+    }
+
+    #[test]
+    fn whole_numbers_can_become_doubles_wherever_they_stand() {
+        let value =
+            RawValue::from_string(r#"{"a": [1, -2, 2.5, "3"], "b": 9007199254740993}"#.to_owned()).unwrap();
+        let written = r#"{"a": [1.0, -2.0, 2.5, "3"], "b": 9007199254740992.0}"#;
+        assert_eq!(dumps_doubles(&value).unwrap(), written);
     }
 
     proptest! {

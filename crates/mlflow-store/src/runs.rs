@@ -113,10 +113,12 @@ fn push_with_children(statement: &mut Statement) {
     statement.push(" FROM tags c WHERE c.run_uuid = page.run_uuid), ");
     statement.push(list).push("c.key, c.value").push(sorted);
     statement.push(" FROM params c WHERE c.run_uuid = page.run_uuid), ");
-    // As text: JSON has no word for what a double can be.
+    // As text: in JSON, SQLite writes a double with fewer digits than it has, and neither has words for what is no number.
     statement
         .push(list)
-        .push("c.key, CASE WHEN c.is_nan THEN NULL ELSE c.value END, c.timestamp, c.step")
+        .push("c.key, CASE WHEN c.is_nan THEN NULL ELSE ")
+        .pick("printf('%!.17g', c.value)", "c.value::text")
+        .push(" END, c.timestamp, c.step")
         .push(sorted);
     statement.push(" FROM latest_metrics c WHERE c.run_uuid = page.run_uuid), ");
     statement.push(list);
@@ -144,7 +146,7 @@ fn push_with_children(statement: &mut Statement) {
 fn read(row: &Row) -> Result<Run, DatabaseError> {
     let tags: Vec<(String, Option<String>)> = list(row, 0)?;
     let params: Vec<(String, Option<String>)> = list(row, 1)?;
-    let metrics: Vec<(String, Option<f64>, Option<i64>, i64)> = list(row, 2)?;
+    let metrics: Vec<(String, Option<String>, Option<i64>, i64)> = list(row, 2)?;
     let datasets: Vec<DatasetRow> = list(row, 3)?;
     let models: Vec<(String, String, Option<i64>)> = list(row, 4)?;
     let info = info(row, &tags)?;
@@ -263,8 +265,8 @@ fn insert(object: &mut serde_json::Map<String, serde_json::Value>, key: &str, li
 }
 
 /// MLflow's API spells what is no number as text.
-fn metric((key, value, timestamp, step): (String, Option<f64>, Option<i64>, i64)) -> RunMetric {
-    let text = match value {
+fn metric((key, value, timestamp, step): (String, Option<String>, Option<i64>, i64)) -> RunMetric {
+    let text = match value.and_then(|text| text.parse::<f64>().ok()) {
         Some(value) if value.is_finite() => python_json::float(value),
         Some(value) => format!("\"{}\"", python_json::float(value)),
         None => "\"NaN\"".to_owned(),

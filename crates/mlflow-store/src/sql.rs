@@ -106,10 +106,22 @@ impl Statement {
     }
 
     /// Binds a value and adds its placeholder: both databases take `$n`.
+    ///
+    /// For PostgreSQL the type stands beside it. A prepared statement is known by its text alone, and one that was prepared
+    /// for a whole number would take the bytes of a double for one.
     pub(crate) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
-        self.values.push(value.into());
+        let value = value.into();
+        let postgres_type = match &value {
+            Value::Int(_) => "::bigint",
+            Value::Real(_) => "::double precision",
+            Value::Bool(_) => "::boolean",
+            Value::Text(_) => "::text",
+            Value::Texts(_) => "::text[]",
+            Value::Ints(_) => "::bigint[]",
+        };
+        self.values.push(value);
         self.text.push('$');
-        self.number(self.values.len())
+        self.number(self.values.len()).pick("", postgres_type)
     }
 
     /// Binds a list as one value and adds its placeholder: a native array in PostgreSQL, JSON in SQLite, which has none.
@@ -189,11 +201,11 @@ mod tests {
         let (text, values) = written(Dialect::Postgres, &[1, 2]);
         assert_eq!(
             (text.as_str(), values),
-            ("t.x = ANY($1)", vec![Value::Ints(vec![1, 2])])
+            ("t.x = ANY($1::bigint[])", vec![Value::Ints(vec![1, 2])])
         );
         assert_eq!(
             written(Dialect::Postgres, &[7]),
-            ("t.x = $1".into(), vec![Value::Int(7)])
+            ("t.x = $1::bigint".into(), vec![Value::Int(7)])
         );
         assert_eq!(written(Dialect::Sqlite, &[]), ("FALSE".into(), vec![]));
     }

@@ -84,12 +84,15 @@ impl Services {
         id: &ExperimentId,
         freshness: Freshness,
     ) -> Result<Answer, ServiceError> {
-        let (source, wanted, fresh_for) = (self.source(), id.clone(), self.cache.policy().info_ttl);
+        let (source, wanted, cache) = (self.source(), id.clone(), self.cache.clone());
         let load = async move {
             match source.get_experiment(&wanted).await {
                 Ok(experiment) => {
                     let value = Arc::new(Document::render(&json!({ "experiment": experiment }))?);
-                    Ok(Fresh { value, fresh_for })
+                    Ok(Fresh {
+                        value,
+                        fresh_for: cache.seldom(cache.policy().info_ttl),
+                    })
                 }
                 Err(error) if error.is_not_found() => Err(ServiceError::ExperimentNotFound(wanted)),
                 Err(error) => Err(error.into()),

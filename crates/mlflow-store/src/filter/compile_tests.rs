@@ -99,7 +99,7 @@ fn few_traces_are_not_looked_for_in_a_whole_experiment() {
         "request_id IN ('a', 'b')",
     ] {
         assert_eq!(experiments(Dialect::Sqlite, narrow), "+t.experiment_id = $1");
-        assert_eq!(experiments(Dialect::Postgres, narrow), "t.experiment_id = $1");
+        assert_eq!(experiments(Dialect::Postgres, narrow), "t.experiment_id = $1::bigint");
     }
     for wide in ["", "run_id != 'r'", "request_id LIKE 'a%'", "status = 'OK'"] {
         assert_eq!(experiments(Dialect::Sqlite, wide), "t.experiment_id = $1");

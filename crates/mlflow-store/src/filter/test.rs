@@ -237,10 +237,10 @@ mod tests {
         assert_eq!(pushed(Dialect::Postgres, &whole).1, ["a\\\\".into()]);
         let in_any_case = TextTest::ILike("A%".into());
         assert_eq!(pushed(Dialect::Sqlite, &in_any_case).0, "lower(c) LIKE lower($1)");
-        assert_eq!(pushed(Dialect::Postgres, &in_any_case).0, "c ILIKE $1");
+        assert_eq!(pushed(Dialect::Postgres, &in_any_case).0, "c ILIKE $1::text");
         let regex = TextTest::RLike("^a".into());
         assert_eq!(pushed(Dialect::Sqlite, &regex).0, "c REGEXP $1");
-        assert_eq!(pushed(Dialect::Postgres, &regex).0, "c ~ $1");
+        assert_eq!(pushed(Dialect::Postgres, &regex).0, "c ~ $1::text");
         let none = TextTest::NoneOf(vec!["a".into()]);
         assert_eq!(pushed(Dialect::Sqlite, &none).0, "NOT (c = $1)");
     }

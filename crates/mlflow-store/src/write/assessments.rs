@@ -17,6 +17,9 @@ use crate::row::Row;
 use crate::sql::Statement;
 use crate::traces::unknown_trace;
 
+/// Up to here a double holds every integer.
+const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
+
 impl MlflowStore {
     /// Gives an assessment to a trace. Each call gives one more.
     ///
@@ -81,7 +84,7 @@ async fn create(
         trace.as_str(),
         &new.name,
         kind_word(new.kind),
-        &stored(&new.value)?,
+        &stored(new.kind, &new.value)?,
     ] {
         insert.push(", ").bind(text);
     }
@@ -128,7 +131,7 @@ async fn change(
     let mut metadata = given.metadata;
     metadata.extend(update.metadata.clone());
     let mut change = Statement::new(dialect, "UPDATE assessments SET error = NULL, value = ");
-    change.bind(stored(&update.value)?);
+    change.bind(stored(update.kind, &update.value)?);
     change.push(", last_updated_timestamp = ").bind(unix_ms());
     change.push(", (rationale, assessment_metadata, aggregate_value, is_numeric_value) = (");
     push_value_or_null(
@@ -215,8 +218,16 @@ fn kind_word(kind: AssessmentKind) -> &'static str {
     }
 }
 
-fn stored(value: &RawValue) -> Result<String, DatabaseError> {
-    python_json::dumps(value).map_err(|_| Refusal::new("the value is no JSON that can be stored").into())
+/// The value as it stands after its way through MLflow's API, so that a label says the same whichever way it took: a
+/// feedback, and an expectation that is a number a double holds, are protobuf values, whose numbers are doubles; other
+/// expectations go as JSON text.
+fn stored(kind: AssessmentKind, value: &RawValue) -> Result<String, DatabaseError> {
+    let is_small = |number: f64| number.abs() <= EXACT_INTEGERS;
+    let stored = match kind {
+        AssessmentKind::Expectation if !value.get().parse().is_ok_and(is_small) => python_json::dumps(value),
+        AssessmentKind::Feedback | AssessmentKind::Expectation => python_json::dumps_doubles(value),
+    };
+    stored.map_err(|_| Refusal::new("the value is no JSON that can be stored").into())
 }
 
 /// MLflow keeps no rationale of an expectation.

@@ -181,6 +181,16 @@ impl Cache {
         &self.policy
     }
 
+    /// How long an answer stays fresh that changes seldom. Where a look tells whether anything was written, it is looked at as
+    /// often as a search: then it costs no more, and what others write shows as soon.
+    pub(crate) fn seldom(&self, ttl: Duration) -> Duration {
+        if self.versions.are_told() {
+            ttl.min(self.policy.search_ttl)
+        } else {
+            ttl
+        }
+    }
+
     /// A fresh value, without loading.
     pub(crate) fn fresh<V: Cacheable>(&self, key: &Key<V>) -> Option<Served<V>> {
         let entry = self.entries.get(&key.raw)?;

@@ -59,6 +59,12 @@ impl Versions {
         self.look(RECENT).await;
     }
 
+    /// Whether the source tells its states.
+    pub(super) fn are_told(&self) -> bool {
+        let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        !looks.is_empty()
+    }
+
     /// The last state that was seen before an answer was asked for: whatever has been written since is another one.
     pub(super) fn before(&self, asked_at: Instant) -> Option<DataVersion> {
         let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);

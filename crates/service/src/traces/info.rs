@@ -136,11 +136,11 @@ impl Services {
         id: &TraceId,
         freshness: Freshness,
     ) -> Result<Served<Arc<InfoEntry>>, ServiceError> {
-        let (source, wanted, policy) = (self.source(), id.clone(), *self.cache.policy());
+        let (source, wanted, cache) = (self.source(), id.clone(), self.cache.clone());
         let load = async move {
             let info = source.get_trace_info(&wanted).await;
             let info = info.map_err(|error| ServiceError::from(error).about_trace(&wanted))?;
-            let fresh_for = policy.info(info.state);
+            let fresh_for = cache.seldom(cache.policy().info(info.state));
             Ok(Fresh {
                 value: Arc::new(InfoEntry::render(info)?),
                 fresh_for,
@@ -158,7 +158,7 @@ impl Services {
         let entry = Arc::new(InfoEntry::render(info)?);
         let fresh = Fresh {
             value: Arc::clone(&entry),
-            fresh_for: self.cache.policy().info(entry.state),
+            fresh_for: self.cache.seldom(self.cache.policy().info(entry.state)),
         };
         self.cache.keep(&self.keys.info(&entry.trace_id), fresh, asked_at);
         Ok(entry)
