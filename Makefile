@@ -5,15 +5,19 @@ SERVE := tests/mlflow/serve.py
 SAMPLES := target/mlflow/samples
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench openapi
+.PHONY: help run run-mlflow test lint bench openapi
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ## serve a real MLflow with sample traces, or the one of MLFLOW_TRACKING_URI
+run: ## serve MLFLOW_TRACKING_URI, or a demo where it is not set: needs no MLflow and no Python
 	$(CARGO) build --release --locked --package trace-server
-	$(if $(MLFLOW_TRACKING_URI),,DATABASE_URL=$${DATABASE_URL:-sqlite://$(SAMPLES)/reviews.db} \
-	    $(SERVE) --data $(SAMPLES) --) tests/run.py target/release/trace-server
+	target/release/trace-server $(if $(MLFLOW_TRACKING_URI),,demo)
+
+run-mlflow: ## serve a real MLflow server with sample traces
+	$(CARGO) build --release --locked --package trace-server
+	DATABASE_URL=$${DATABASE_URL:-sqlite://$(SAMPLES)/reviews.db} \
+	    $(SERVE) --data $(SAMPLES) -- tests/run.py target/release/trace-server
 
 test: lint ## lint, then all tests against real servers: MLflow, new, old and on PostgreSQL
 	$(CARGO) build --locked --package trace-server

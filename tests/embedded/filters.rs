@@ -468,7 +468,6 @@ const REFUSED: &[&str] = &[
     "span.attributes.x > '1'",
     "span.attributes.x IS NULL",
     "span.attributes.x IN ('1')",
-    "text LIKE '%x%'",
     "trace.text = 'x'",
     "trace.text RLIKE 'x'",
     "trace.text IS NULL",
@@ -872,13 +871,19 @@ fn searches<'a>(
 
 async fn what_mlflow_refuses_is_refused_with_a_reason(kind: Kind) {
     let both = Both::on(kind).await;
+    let mut accepted = Vec::new();
     for search in searches(REFUSED, REFUSED_ORDERS, REFUSED_TOKENS) {
         let case = both.body(&search).to_string();
         let (status, answer) = both.try_theirs(&search).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "MLflow, {case}: {answer}");
         let (status, problem) = both.try_ours(&search).await;
+        if status.is_success() {
+            accepted.push(case);
+            continue;
+        }
         crate::check_is_refused(&case, status, &problem);
     }
+    assert!(accepted.is_empty(), "{accepted:#?}");
 }
 
 async fn what_mlflow_stumbles_over_is_refused_with_a_reason(kind: Kind) {

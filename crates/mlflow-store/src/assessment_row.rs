@@ -16,26 +16,19 @@ const COLUMNS: &str =
     a.last_updated_timestamp, a.source_type, a.source_id, a.span_id, a.rationale, a.overrides,
     CASE WHEN a.valid THEN 1 ELSE 0 END, a.assessment_metadata";
 
-/// Pushes the assessments of `page.request_id`, the first given first, as a JSON list of [`AssessmentRow`].
+/// Pushes a query of the assessments of `page.request_id`, the first given first: a list of [`AssessmentRow`].
 pub(crate) fn push_list(statement: &mut Statement) {
-    let dialect = statement.dialect();
-    statement.push(dialect.pick(
-        "(SELECT json_group_array(json_array(",
-        "(SELECT json_agg(json_build_array(",
-    ));
-    statement.push(COLUMNS);
-    statement.push(dialect.pick(
-        ") ORDER BY a.created_timestamp, a.assessment_id) FROM assessments a WHERE a.trace_id = page.request_id)",
-        ") ORDER BY a.created_timestamp, a.assessment_id)::text FROM assessments a WHERE a.trace_id = page.request_id)",
-    ));
+    statement.push("SELECT ").begin_list().push(COLUMNS);
+    statement.end_list(" ORDER BY a.created_timestamp, a.assessment_id");
+    statement.push(" FROM assessments a WHERE a.trace_id = page.request_id");
 }
 
-/// Pushes one assessment as JSON, `FROM assessments a` with it.
+/// Pushes a query of one assessment, `FROM assessments a` with it: an [`AssessmentRow`].
 pub(crate) fn push_one(statement: &mut Statement) {
-    let dialect = statement.dialect();
-    statement.push(dialect.pick("SELECT json_array(", "SELECT json_build_array("));
-    statement.push(COLUMNS);
-    statement.push(dialect.pick(") FROM assessments a", ")::text FROM assessments a"));
+    statement
+        .pick("SELECT json_array(", "SELECT json_build_array(")
+        .push(COLUMNS);
+    statement.pick(") FROM assessments a", ")::text FROM assessments a");
 }
 
 /// A row of `assessments`.

@@ -1,14 +1,10 @@
 //! Whether anything in the database changed: asked for so little that an answer whose time is over need not be read
 //! anew.
 
-use std::sync::atomic::Ordering;
-
-use sqlx::query_scalar;
-use tokio::time::timeout;
-
 use crate::MlflowStore;
 use crate::error::DatabaseError;
 use crate::pool::Pool;
+use crate::sql::Statement;
 
 impl MlflowStore {
     /// The state of the database at this moment: two that are equal, of one store, mean that nothing was written in
@@ -21,25 +17,21 @@ impl MlflowStore {
     /// # Errors
     /// When the database fails.
     pub async fn data_version(&self) -> Result<String, DatabaseError> {
-        let look = async {
-            Ok(match &self.0.watching {
-                Pool::Sqlite(pool) => {
-                    let mut connection = pool.acquire().await?;
-                    let version: i64 = query_scalar("PRAGMA data_version")
-                        .fetch_one(&mut *connection)
-                        .await?;
-                    // While we hold the only connection, no other one is made.
-                    format!("{}:{version}", self.0.watchers_made.load(Ordering::SeqCst))
-                }
-                Pool::Postgres(pool) => {
-                    let snapshot = query_scalar("SELECT txid_current_snapshot()::text");
-                    snapshot.fetch_one(pool).await?
-                }
-            })
-        };
-        let limit = self.0.limit;
-        timeout(limit, look)
-            .await
-            .unwrap_or(Err(DatabaseError::Timeout(limit)))
+        let (watching, limit) = (&self.0.watching, self.0.limit);
+        let statement = Statement::new(
+            self.dialect(),
+            self.dialect()
+                .pick("PRAGMA data_version", "SELECT txid_current_snapshot()::text"),
+        );
+        let rows = watching.fetch_all(&statement, limit).await?;
+        let row = rows.first().ok_or_else(|| DatabaseError::Unreadable {
+            table: "MLflow's database",
+            reason: "it does not tell its state".to_owned(),
+        })?;
+        match watching {
+            // There is one connection at most: no other was opened since it told this.
+            Pool::Sqlite(pool) => Ok(format!("{}:{}", pool.opened(), row.needed_int(0)?)),
+            Pool::Postgres(_) => row.needed_text(0),
+        }
     }
 }

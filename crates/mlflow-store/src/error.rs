@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rusqlite::ErrorCode;
+
 use crate::filter::Refusal;
 
 /// A failed read or write. No variant holds a password.
@@ -48,13 +50,13 @@ pub enum DatabaseError {
     Busy(String),
     /// The database cannot be reached.
     #[error("the database cannot be reached: {0}")]
-    Unreachable(#[source] sqlx::Error),
+    Unreachable(#[source] DriverError),
     /// No answer in time.
     #[error("the database did not answer within {0:?}")]
     Timeout(Duration),
     /// The database failed.
     #[error("the database failed: {0}")]
-    Failed(#[source] sqlx::Error),
+    Failed(#[source] DriverError),
     /// A row does not hold what MLflow writes there.
     #[error("a row of {table} cannot be read: {reason}")]
     Unreadable {
@@ -66,6 +68,37 @@ pub enum DatabaseError {
     /// Spans that are kept outside of the database cannot be read.
     #[error("the trace's artifact cannot be read: {0}")]
     Artifact(#[source] object_store::Error),
+}
+
+/// What the driver of a database says.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// That of SQLite.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// That of PostgreSQL.
+    #[error(transparent)]
+    Postgres(#[from] sqlx::Error),
+}
+
+impl DriverError {
+    /// Whether it says that there is no such table, or that this is no database at all.
+    pub(crate) fn is_of_another_schema(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => match error.sqlite_error() {
+                Some(error) => {
+                    matches!(error.code, ErrorCode::Unknown | ErrorCode::NotADatabase)
+                }
+                None => false,
+            },
+            Self::Postgres(error) => {
+                let code = error
+                    .as_database_error()
+                    .and_then(sqlx::error::DatabaseError::code);
+                code.as_deref() == Some("42P01")
+            }
+        }
+    }
 }
 
 impl DatabaseError {
@@ -81,29 +114,43 @@ impl DatabaseError {
     }
 }
 
+impl From<rusqlite::Error> for DatabaseError {
+    fn from(error: rusqlite::Error) -> Self {
+        if let rusqlite::Error::SqliteFailure(_, Some(message)) = &error
+            && message.starts_with(BAD_PATTERN)
+        {
+            return Refusal::new(message).into();
+        }
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy(error.to_string()),
+            Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure) => Self::Unreachable(error.into()),
+            _ => Self::Failed(error.into()),
+        }
+    }
+}
+
 impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::PoolTimedOut => Self::Busy("no connection was free in time".to_owned()),
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unreachable(error),
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed => {
+                Self::Unreachable(error.into())
+            }
             sqlx::Error::Database(database) => match database.code().as_deref() {
-                // SQLite's BUSY and LOCKED with their extended codes; PostgreSQL's failed serialisation and deadlock.
-                Some("5" | "6" | "261" | "262" | "517" | "773" | "40001" | "40P01") => {
-                    Self::Busy(database.message().to_owned())
-                }
-                // What sqlx's regular expressions for SQLite, and PostgreSQL's own, say of a pattern they cannot read.
-                Some("1043" | "2201B") => Self::Refused(Refusal::new(
-                    "the pattern after RLIKE is no regular expression that the database can read",
-                )),
-                // SQLite's CANTOPEN; PostgreSQL's connection exceptions and shutdowns.
-                Some("14" | "53300" | "57P01" | "57P02" | "57P03") => Self::Unreachable(error),
-                Some(code) if code.starts_with("08") => Self::Unreachable(error),
-                _ => Self::Failed(error),
+                // A failed serialisation and a deadlock.
+                Some("40001" | "40P01") => Self::Busy(database.message().to_owned()),
+                // A regular expression that cannot be read.
+                Some("2201B") => Refusal::new(format!("{BAD_PATTERN}: {}", database.message())).into(),
+                // Too many connections, and shutdowns.
+                Some("53300" | "57P01" | "57P02" | "57P03") => Self::Unreachable(error.into()),
+                // Connection exceptions.
+                Some(code) if code.starts_with("08") => Self::Unreachable(error.into()),
+                _ => Self::Failed(error.into()),
             },
-            _ => Self::Failed(error),
+            _ => Self::Failed(error.into()),
         }
     }
 }
+
+/// How a refusal of a regular expression begins; it goes on with what is wrong with it.
+pub(crate) const BAD_PATTERN: &str = "the pattern after RLIKE cannot be read";

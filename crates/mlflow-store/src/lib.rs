@@ -19,21 +19,23 @@ mod dialect;
 mod error;
 mod experiments;
 mod filter;
+mod json_list;
 mod page_token;
 mod pool;
 mod python_json;
 mod row;
 mod runs;
 mod schema;
+mod search;
 mod shape;
 mod spans;
 mod sql;
-mod trace_columns;
+mod sqlite;
+mod trace_row;
 mod traces;
 mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -74,8 +76,6 @@ struct Inner {
     writing: Pool,
     /// One connection that only looks for changes.
     watching: Pool,
-    /// How many there were: what one tells cannot be compared with what another told.
-    watchers_made: Arc<AtomicU64>,
     limit: Duration,
     schema: SeenSchema,
     artifacts: Artifacts,
@@ -103,12 +103,10 @@ impl MlflowStore {
             )));
         }
         let limit = config.statement_timeout;
-        let watchers_made = Arc::default();
         Ok(Self(Arc::new(Inner {
-            reading: Pool::open(&address, &Purpose::Reading(config.max_connections), limit)?,
-            writing: Pool::open(&address, &Purpose::Writing, limit)?,
-            watching: Pool::open(&address, &Purpose::Watching(Arc::clone(&watchers_made)), limit)?,
-            watchers_made,
+            reading: Pool::open(&address, Purpose::Reading(config.max_connections), limit)?,
+            writing: Pool::open(&address, Purpose::Writing, limit)?,
+            watching: Pool::open(&address, Purpose::Reading(1), limit)?,
             address,
             limit,
             schema: SeenSchema::default(),

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::MlflowStore;
 use crate::error::DatabaseError;
 use crate::filter::{Refusal, RunFilter, RunOrder};
+use crate::json_list::list;
 use crate::page_token::{read_page_token, write_page_token};
 use crate::python_json;
 use crate::row::Row;
@@ -96,46 +97,43 @@ fn stages(view: Option<&str>) -> Result<Vec<String>, Refusal> {
     Ok(stages.iter().map(|&stage| stage.to_owned()).collect())
 }
 
-/// Pushes what is read of `page`, rows of [`OWN`], with the children of each as JSON.
+/// Pushes what is read of `page`, rows of [`OWN`], with a list for each kind of what belongs to a run.
 fn push_with_children(statement: &mut Statement) {
-    let dialect = statement.dialect();
-    let list = dialect.pick(
-        "(SELECT json_group_array(json_array(",
-        "(SELECT json_agg(json_build_array(",
-    );
-    let sorted = dialect.pick(") ORDER BY c.key)", ") ORDER BY c.key)::text");
-    let end = dialect.pick("))", "))::text");
-    statement
-        .push("SELECT ")
-        .push(list)
-        .push("c.key, c.value")
-        .push(sorted);
+    let by_key = " ORDER BY c.key";
+    statement.push("SELECT ");
+    push_child(statement, |list| {
+        list.begin_list().push("c.key, c.value").end_list(by_key);
+    });
     statement.push(" FROM tags c WHERE c.run_uuid = page.run_uuid), ");
-    statement.push(list).push("c.key, c.value").push(sorted);
+    push_child(statement, |list| {
+        list.begin_list().push("c.key, c.value").end_list(by_key);
+    });
     statement.push(" FROM params c WHERE c.run_uuid = page.run_uuid), ");
-    // As text: in JSON, SQLite writes a double with fewer digits than it has, and neither has words for what is no number.
-    statement
-        .push(list)
-        .push("c.key, CASE WHEN c.is_nan THEN NULL ELSE ")
-        .pick("printf('%!.17g', c.value)", "c.value::text")
-        .push(" END, c.timestamp, c.step")
-        .push(sorted);
+    push_child(statement, |list| {
+        // As text: in JSON, SQLite writes a double with fewer digits than it has, and neither has words for what is no
+        // number.
+        list.begin_list()
+            .push("c.key, CASE WHEN c.is_nan THEN NULL ELSE ");
+        list.pick("printf('%!.17g', c.value)", "c.value::text");
+        list.push(" END, c.timestamp, c.step").end_list(by_key);
+    });
     statement.push(" FROM latest_metrics c WHERE c.run_uuid = page.run_uuid), ");
-    statement.push(list);
-    statement
-        .push(
+    push_child(statement, |list| {
+        list.begin_list().push(
             "d.dataset_uuid, d.name, d.digest, d.dataset_source_type, d.dataset_source, d.dataset_schema,
-        d.dataset_profile, t.name, t.value",
-        )
-        .push(end);
+             d.dataset_profile, t.name, t.value",
+        );
+        list.end_list("");
+    });
     statement.push(
         " FROM inputs i JOIN datasets d ON d.dataset_uuid = i.source_id LEFT JOIN input_tags t ON t.input_uuid = i.input_uuid
           WHERE i.destination_type = 'RUN' AND i.destination_id = page.run_uuid), ",
     );
-    statement
-        .push(list)
-        .push("i.source_type, i.destination_id, i.step")
-        .push(end);
+    push_child(statement, |list| {
+        list.begin_list()
+            .push("i.source_type, i.destination_id, i.step")
+            .end_list("");
+    });
     statement.push(
         " FROM inputs i WHERE i.source_id = page.run_uuid AND (i.source_type = 'RUN_INPUT' AND
           i.destination_type = 'MODEL_INPUT' OR i.source_type = 'RUN_OUTPUT' AND i.destination_type = 'MODEL_OUTPUT')), ",
@@ -143,12 +141,19 @@ fn push_with_children(statement: &mut Statement) {
     statement.push("page.* FROM ");
 }
 
+/// Begins a scalar query of a list.
+fn push_child(statement: &mut Statement, list: impl FnOnce(&mut Statement)) {
+    statement.push("(SELECT ");
+    list(statement);
+    statement.pick("", "::text");
+}
+
 fn read(row: &Row) -> Result<Run, DatabaseError> {
-    let tags: Vec<(String, Option<String>)> = list(row, 0)?;
-    let params: Vec<(String, Option<String>)> = list(row, 1)?;
-    let metrics: Vec<(String, Option<String>, Option<i64>, i64)> = list(row, 2)?;
-    let datasets: Vec<DatasetRow> = list(row, 3)?;
-    let models: Vec<(String, String, Option<i64>)> = list(row, 4)?;
+    let tags: Vec<(String, Option<String>)> = list(row, 0, "runs")?;
+    let params: Vec<(String, Option<String>)> = list(row, 1, "runs")?;
+    let metrics: Vec<(String, Option<String>, Option<i64>, i64)> = list(row, 2, "runs")?;
+    let datasets: Vec<DatasetRow> = list(row, 3, "runs")?;
+    let models: Vec<(String, String, Option<i64>)> = list(row, 4, "runs")?;
     let info = info(row, &tags)?;
     let of = |kind: &'static str| models.iter().filter(move |(source, ..)| source == kind);
     let mut inputs = serde_json::Map::new();
@@ -277,14 +282,4 @@ fn metric((key, value, timestamp, step): (String, Option<String>, Option<i64>, i
         timestamp,
         step,
     }
-}
-
-fn list<T: serde::de::DeserializeOwned>(row: &Row, column: usize) -> Result<Vec<T>, DatabaseError> {
-    let Some(text) = row.text(column)? else {
-        return Ok(Vec::new());
-    };
-    serde_json::from_str(&text).map_err(|error| DatabaseError::Unreadable {
-        table: "runs",
-        reason: error.to_string(),
-    })
 }

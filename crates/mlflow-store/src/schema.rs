@@ -96,19 +96,11 @@ async fn revision(pool: &Pool, limit: Duration) -> Result<String, DatabaseError>
             Some(row) => row.needed_text(0),
             None => Err(unknown("says no schema revision: no MLflow has used it yet")),
         },
-        Err(DatabaseError::Failed(error)) if is_absent_or_foreign(&error) => {
+        Err(DatabaseError::Failed(error)) if error.is_of_another_schema() => {
             Err(unknown("holds no MLflow tables (there is no alembic_version)"))
         }
         Err(error) => Err(error),
     }
-}
-
-/// SQLite's ERROR (no such table) and NOTADB; PostgreSQL's undefined table.
-fn is_absent_or_foreign(error: &sqlx::Error) -> bool {
-    let code = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code);
-    matches!(code.as_deref(), Some("1" | "26" | "42P01"))
 }
 
 fn unknown(found: &str) -> DatabaseError {

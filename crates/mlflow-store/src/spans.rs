@@ -8,42 +8,22 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::TraceId;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use serde::Deserialize;
 
 use crate::MlflowStore;
 use crate::artifacts::{self, ArtifactText};
 use crate::error::DatabaseError;
+use crate::json_list;
 use crate::row::Row;
 use crate::sql::Statement;
 use crate::traces::{texts, unknown_trace};
 
-/// The first texts are few, so that a stream begins at once.
-const FIRST_BYTES: i64 = 256 << 10;
+/// Texts that are read at once: few, so that a stream begins at once and what comes is worked on while the next is read. A
+/// larger span is read alone.
+const PORTION_BYTES: i64 = 256 << 10;
 
-/// The texts that are read at once afterwards; a larger span is read alone.
-const PIECE_BYTES: i64 = 1 << 20;
-
-/// Spans up to this size altogether are read at once.
-const WHOLE_BYTES: i64 = 8 << 20;
-
-/// The columns of [`Whereabouts`].
-const WHEREABOUTS: &str = "
-    SELECT (SELECT value FROM trace_tags WHERE request_id = t.request_id AND key = 'mlflow.trace.spansLocation'),
-        (SELECT value FROM trace_tags WHERE request_id = t.request_id AND key = 'mlflow.artifactLocation')
-    FROM trace_info t WHERE t.request_id = ";
-
-/// The columns of [`Listed`]. The length of a text is told without reading it, by both databases.
-const LISTED: &str = "SELECT span_id, CAST(octet_length(content) AS BIGINT) FROM spans WHERE trace_id = ";
-
-/// Traces whose spans are in the database, with the size of all their spans and of the smallest.
-const SIZES: &str = "
-    SELECT s.trace_id, CAST(SUM(octet_length(s.content)) AS BIGINT), CAST(MIN(octet_length(s.content)) AS BIGINT)
-    FROM trace_tags l JOIN spans s ON s.trace_id = l.request_id
-    WHERE l.key = 'mlflow.trace.spansLocation' AND l.value = 'TRACKING_STORE' AND ";
-
-/// The columns of [`Text`].
-const TEXTS: &str = "
-    SELECT CASE WHEN parent_span_id IS NULL THEN 0 ELSE 1 END, start_time_unix_nano, span_id, trace_id, content
-    FROM spans WHERE ";
+/// Portions that are read while the one before is worked on.
+const READ_AHEAD: usize = 2;
 
 /// A trace's spans as they come, in MLflow's dictionary format.
 pub struct StoredSpans {
@@ -87,17 +67,16 @@ impl From<ArtifactText> for StoredSpans {
     }
 }
 
-/// Where a trace keeps its spans, by its tags.
+/// Where a trace keeps its spans, by its tags, and which there are in the database.
 struct Whereabouts {
     spans_location: Option<String>,
     artifact_location: Option<String>,
+    stored: Vec<Listed>,
 }
 
-/// A span that is to be read.
-struct Listed {
-    span_id: String,
-    bytes: i64,
-}
+/// A span in the database: its id, and the length of its text.
+#[derive(Deserialize)]
+struct Listed(String, i64);
 
 impl MlflowStore {
     /// Opens a trace's spans.
@@ -106,13 +85,10 @@ impl MlflowStore {
     /// [`DatabaseError::NotFound`] when there is no such trace, [`DatabaseError::SpansNotFound`] when it has no spans, or
     /// none that can be reached from here. Later errors come out of the stream.
     pub async fn open_spans(&self, id: &TraceId) -> Result<StoredSpans, DatabaseError> {
-        let has_spans = self.schema().await?.shape.has_spans;
         let whereabouts = self.whereabouts(id).await?;
         match whereabouts.spans_location.as_deref() {
-            Some("TRACKING_STORE") if has_spans => self.open_stored_spans(id).await,
-            Some("ARCHIVE_REPO") => Err(DatabaseError::SpansNotFound(
-                "MLflow moved them to its archive, which is read through an MLflow server".to_owned(),
-            )),
+            Some("TRACKING_STORE") => self.open_stored(id, whereabouts.stored),
+            Some("ARCHIVE_REPO") => Err(archived()),
             _ => {
                 let location = whereabouts.artifact_location.ok_or_else(|| {
                     DatabaseError::SpansNotFound("MLflow does not say where they are".to_owned())
@@ -143,10 +119,10 @@ impl MlflowStore {
         let mut statement = Statement::new(self.dialect(), TEXTS);
         statement.is_one_of("trace_id", &fitting);
         for text in self.sorted_texts(&statement).await? {
-            let id = text.trace_id.parse().map_err(|_| DatabaseError::Unreadable {
-                table: "spans",
-                reason: "a trace's id is none".to_owned(),
-            })?;
+            let id = text
+                .trace_id
+                .parse()
+                .map_err(|_| broken("a trace's id is none"))?;
             spans.entry(id).or_default().push(text.content);
         }
         Ok(spans)
@@ -154,82 +130,92 @@ impl MlflowStore {
 
     /// Those whose spans are stored here and fit together.
     async fn fitting(&self, ids: &[TraceId], bytes: usize) -> Result<Vec<String>, DatabaseError> {
-        let mut statement = Statement::new(self.dialect(), SIZES);
+        let mut statement = Statement::new(self.dialect(), "SELECT ");
+        statement
+            .begin_list()
+            .push("f.trace_id, f.bytes, f.smallest")
+            .end_list("");
+        // The length of a text is told without reading it, by both databases.
+        statement.pick("", "::text").push(
+            " FROM (SELECT s.trace_id, CAST(SUM(octet_length(s.content)) AS BIGINT) AS bytes,
+                 MIN(octet_length(s.content)) AS smallest
+             FROM trace_tags l JOIN spans s ON s.trace_id = l.request_id
+             WHERE l.key = 'mlflow.trace.spansLocation' AND l.value = 'TRACKING_STORE' AND ",
+        );
         statement.is_one_of("l.request_id", &texts(ids));
-        statement.push(" GROUP BY s.trace_id");
+        statement.push(" GROUP BY s.trace_id) f");
+        let found: Vec<(String, i64, i64)> = self.fetch_list(&statement, "spans").await?;
         let mut left = i64::try_from(bytes).unwrap_or(i64::MAX);
-        let mut fitting = Vec::new();
-        for row in self.fetch_all(&statement).await? {
-            let (size, smallest) = (row.needed_int(1)?, row.needed_int(2)?);
-            // Archived spans keep their rows and lose their content (3.14).
-            if smallest > 0 && size <= left {
-                left -= size;
-                fitting.push(row.needed_text(0)?);
-            }
-        }
-        Ok(fitting)
+        // Archived spans keep their rows and lose their content (3.14).
+        let fitting = found.into_iter().filter(|(_, size, smallest)| {
+            let fits = *smallest > 0 && *size <= left;
+            left -= if fits { *size } else { 0 };
+            fits
+        });
+        Ok(fitting.map(|(id, ..)| id).collect())
     }
 
     async fn whereabouts(&self, id: &TraceId) -> Result<Whereabouts, DatabaseError> {
-        let mut statement = Statement::new(self.dialect(), WHEREABOUTS);
-        statement.bind(id.as_str());
+        let mut statement = Statement::new(
+            self.dialect(),
+            "SELECT (SELECT value FROM trace_tags WHERE request_id = t.request_id AND key = 'mlflow.trace.spansLocation'),
+             (SELECT value FROM trace_tags WHERE request_id = t.request_id AND key = 'mlflow.artifactLocation'), ",
+        );
+        if self.schema().await?.shape.has_spans {
+            statement
+                .push("(SELECT ")
+                .begin_list()
+                .push("s.span_id, octet_length(s.content)");
+            statement.end_list(IN_ORDER).pick("", "::text");
+            statement.push(" FROM spans s WHERE s.trace_id = t.request_id)");
+        } else {
+            statement.push("NULL");
+        }
+        statement
+            .push(" FROM trace_info t WHERE t.request_id = ")
+            .bind(id.as_str());
         let rows = self.fetch_all(&statement).await?;
         let row = rows.first().ok_or_else(|| unknown_trace(id))?;
         Ok(Whereabouts {
             spans_location: row.text(0)?,
             artifact_location: row.text(1)?,
+            stored: json_list::list(row, 2, "spans")?,
         })
     }
 
-    async fn open_stored_spans(&self, id: &TraceId) -> Result<StoredSpans, DatabaseError> {
-        let listed = self.list_spans(id).await?;
+    fn open_stored(&self, id: &TraceId, listed: Vec<Listed>) -> Result<StoredSpans, DatabaseError> {
         if listed.is_empty() {
             return Err(DatabaseError::SpansNotFound("none were logged yet".to_owned()));
         }
         // Archived spans keep their rows and lose their content (3.14).
-        if listed.iter().any(|span| span.bytes == 0) {
-            return Err(DatabaseError::SpansNotFound(
-                "MLflow moved them to its archive, which is read through an MLflow server".to_owned(),
-            ));
+        if listed.iter().any(|Listed(_, bytes)| *bytes == 0) {
+            return Err(archived());
         }
-        let bytes: i64 = listed.iter().map(|span| span.bytes).sum();
+        let bytes: i64 = listed.iter().map(|Listed(_, bytes)| bytes).sum();
         let (store, id) = (self.clone(), id.clone());
-        let pieces = stream::iter(portions(listed)).then(move |portion| {
+        let pieces = stream::iter(portions(listed)).map(move |portion| {
             let (store, id) = (store.clone(), id.clone());
             async move { store.read_spans(&id, &portion).await }
         });
+        let pieces = pieces.buffered(READ_AHEAD);
         Ok(StoredSpans {
             content_length: u64::try_from(bytes).ok(),
             pieces: StoredPieces::Spans(pieces.boxed()),
         })
     }
 
-    /// All spans of a trace in the order in which MLflow gives them; their texts are not touched for that.
-    async fn list_spans(&self, id: &TraceId) -> Result<Vec<Listed>, DatabaseError> {
-        let mut statement = Statement::new(self.dialect(), LISTED);
-        statement.bind(id.as_str());
-        statement.push(" ORDER BY parent_span_id IS NOT NULL, start_time_unix_nano, span_id");
-        let rows = self.fetch_all(&statement).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Listed {
-                    span_id: row.needed_text(0)?,
-                    bytes: row.needed_int(1)?,
-                })
-            })
-            .collect()
-    }
-
     /// The texts of some spans of a trace, in their order.
     async fn read_spans(&self, id: &TraceId, span_ids: &[String]) -> Result<Vec<Bytes>, DatabaseError> {
         let mut statement = Statement::new(self.dialect(), TEXTS);
-        statement.push("trace_id = ").bind(id.as_str()).push(" AND ");
-        statement.is_one_of("span_id", span_ids);
+        statement
+            .push("trace_id = ")
+            .bind(id.as_str())
+            .push(" AND ")
+            .is_one_of("span_id", span_ids);
         let texts = self.sorted_texts(&statement).await?;
         if texts.len() != span_ids.len() {
-            return Err(DatabaseError::SpansNotFound(
-                "some were deleted while they were read".to_owned(),
-            ));
+            let message = "some were deleted while they were read".to_owned();
+            return Err(DatabaseError::SpansNotFound(message));
         }
         Ok(texts.into_iter().map(|text| text.content).collect())
     }
@@ -243,6 +229,14 @@ impl MlflowStore {
     }
 }
 
+/// The columns of [`Text`], of the spans of a condition that follows.
+const TEXTS: &str = "
+    SELECT CASE WHEN parent_span_id IS NULL THEN 0 ELSE 1 END, start_time_unix_nano, span_id, trace_id, content
+    FROM spans WHERE ";
+
+/// As MLflow gives them: roots first, then by their beginning.
+const IN_ORDER: &str = " ORDER BY s.parent_span_id IS NOT NULL, s.start_time_unix_nano, s.span_id";
+
 /// A span's text, and where it stands among the others: roots first, then by their beginning.
 struct Text {
     place: (i64, i64, String),
@@ -255,27 +249,34 @@ impl Text {
         Ok(Self {
             place: (row.needed_int(0)?, row.needed_int(1)?, row.needed_text(2)?),
             trace_id: row.needed_text(3)?,
-            content: row.needed_text(4)?.into(),
+            content: row.needed_bytes(4)?,
         })
+    }
+}
+
+fn archived() -> DatabaseError {
+    DatabaseError::SpansNotFound(
+        "MLflow moved them to its archive, which is read through an MLflow server".to_owned(),
+    )
+}
+
+fn broken(reason: &str) -> DatabaseError {
+    DatabaseError::Unreadable {
+        table: "spans",
+        reason: reason.to_owned(),
     }
 }
 
 /// Cuts a list of spans into what is read at once.
 fn portions(listed: Vec<Listed>) -> Vec<Arc<[String]>> {
-    let bytes: i64 = listed.iter().map(|span| span.bytes).sum();
-    let mut limit = if bytes <= WHOLE_BYTES {
-        WHOLE_BYTES
-    } else {
-        FIRST_BYTES
-    };
     let (mut portions, mut portion, mut size) = (Vec::new(), Vec::new(), 0);
-    for span in listed {
-        if size + span.bytes > limit && !portion.is_empty() {
+    for Listed(span_id, bytes) in listed {
+        if size + bytes > PORTION_BYTES && !portion.is_empty() {
             portions.push(std::mem::take(&mut portion).into());
-            (size, limit) = (0, limit.max(PIECE_BYTES));
+            size = 0;
         }
-        size += span.bytes;
-        portion.push(span.span_id);
+        size += bytes;
+        portion.push(span_id);
     }
     if !portion.is_empty() {
         portions.push(portion.into());
@@ -288,10 +289,10 @@ mod tests {
     use super::*;
 
     fn cut(sizes: &[i64]) -> Vec<usize> {
-        let listed = sizes.iter().enumerate().map(|(index, bytes)| Listed {
-            span_id: index.to_string(),
-            bytes: *bytes,
-        });
+        let listed = sizes
+            .iter()
+            .enumerate()
+            .map(|(index, bytes)| Listed(index.to_string(), *bytes));
         let portions = portions(listed.collect());
         let order: Vec<_> = portions
             .iter()
@@ -310,10 +311,9 @@ mod tests {
     fn what_is_small_is_read_at_once_and_what_is_large_begins_small() {
         assert_eq!(cut(&[]), Vec::<usize>::new());
         assert_eq!(cut(&[1; 1000]), [1000]);
-        assert_eq!(cut(&[WHOLE_BYTES / 4; 4]), [4]);
         let spans = [100 << 10; 100];
         let cut = cut(&spans);
-        assert_eq!((cut[0], cut[1]), (2, 10));
+        assert_eq!((cut[0], cut.len()), (2, 50));
     }
 
     #[test]

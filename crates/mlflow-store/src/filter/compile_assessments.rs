@@ -2,7 +2,7 @@
 //!
 //! An assessment is of one trace; one whose metadata names a session is of all traces of its trace's session.
 
-use super::compile_traces::Scope;
+use super::compile_traces::{Approach, Scope};
 use super::test::{KeyedTest, TextTest};
 use super::traces::{AssessmentKind, AssessmentTest, SESSION};
 use crate::python_json;
@@ -36,7 +36,10 @@ pub(super) fn push_assessment(
     let wanted = Wanted { kind, name, test };
     let is_absent = matches!(test, AssessmentTest::Keyed(KeyedTest::Absent));
     statement.push(if is_absent { "NOT (" } else { "(" });
-    statement.push("EXISTS (SELECT 1 FROM assessments a WHERE a.trace_id = t.request_id");
+    statement.push(match scope.approach {
+        Approach::Walk => "EXISTS (SELECT 1 FROM assessments a WHERE a.trace_id = t.request_id",
+        Approach::Gather => "t.request_id IN (SELECT a.trace_id FROM assessments a WHERE TRUE",
+    });
     wanted.push(statement);
     statement.push(") OR ");
     if scope.schema.has_promoted_columns {

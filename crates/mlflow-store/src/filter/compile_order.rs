@@ -2,7 +2,7 @@
 //!
 //! A thing without a value for a key stands after all that have one, in either direction.
 
-use super::compile_traces::END_TIME;
+use super::compile_traces::{Approach, END_TIME};
 use super::order::{Direction, RunKey, RunOrder, TraceKey, TraceOrder};
 use super::runs::{RunAttribute, RunTime};
 use super::traces::{SESSION, TRACE_NAME};
@@ -50,6 +50,15 @@ fn push_join(
 }
 
 impl TraceOrder {
+    /// The direction of an order that is by time before all else.
+    pub(crate) fn by_time(&self) -> Option<Direction> {
+        match self.keys.first() {
+            None => Some(Direction::Descending),
+            Some((TraceKey::Timestamp, direction)) => Some(*direction),
+            Some(_) => None,
+        }
+    }
+
     /// Pushes the joins that the order needs, between `FROM trace_info t` and `WHERE`.
     pub(crate) fn push_joins(&self, statement: &mut Statement, schema: SchemaShape) {
         for (place, (key, _)) in self.keys.iter().enumerate() {
@@ -64,14 +73,24 @@ impl TraceOrder {
     }
 
     /// Pushes the list that follows `ORDER BY`; it leaves no two traces equal.
-    pub(crate) fn push(&self, statement: &mut Statement, schema: SchemaShape) {
+    ///
+    /// Traces that are gathered are sorted at the end: SQLite is kept from walking them by time instead.
+    pub(crate) fn push(&self, statement: &mut Statement, schema: SchemaShape, approach: Approach) {
+        let timestamp = match approach {
+            Approach::Walk => "t.timestamp_ms",
+            Approach::Gather => "+t.timestamp_ms",
+        };
         for (place, (key, direction)) in self.keys.iter().enumerate() {
             statement.push(if place == 0 { "" } else { ", " });
             match key.column(schema) {
                 None => push_joined(statement, place, *direction),
                 Some(column) if key.is_nullable() => push_nullable(statement, column, *direction),
                 Some(column) => {
-                    statement.push(column);
+                    statement.push(if *key == TraceKey::Timestamp {
+                        timestamp
+                    } else {
+                        column
+                    });
                     direction.push(statement);
                 }
             }
@@ -79,7 +98,7 @@ impl TraceOrder {
         let mut joint = if self.keys.is_empty() { "" } else { ", " };
         let has = |wanted| self.keys.iter().any(|(key, _)| *key == wanted);
         if !has(TraceKey::Timestamp) {
-            statement.push(joint).push("t.timestamp_ms DESC");
+            statement.push(joint).push(timestamp).push(" DESC");
             joint = ", ";
         }
         if !has(TraceKey::RequestId) {

@@ -1,5 +1,6 @@
 //! The SQL of conditions on spans: all of them hold of one span.
 
+use super::compile_traces::{Approach, Scope};
 use super::test::{Number, TextTest};
 use super::traces::SpanField;
 use crate::sql::Statement;
@@ -10,14 +11,27 @@ const NS_PER_MS: i64 = 1_000_000;
 
 /// Pushes the condition that the trace has a span which passes all tests, and began no earlier than any of `starts`, in
 /// milliseconds.
-pub(super) fn push_spans(statement: &mut Statement, tests: &[(&SpanField, &TextTest)], starts: &[Number]) {
-    // SQLite must look the spans up by their trace: without statistics it would rather walk all spans of the
-    // experiment which have the type and status, for each trace. The plus keeps it from that index; PostgreSQL knows
-    // better by itself.
-    statement.push("EXISTS (SELECT 1 FROM spans s WHERE s.trace_id = t.request_id AND ");
-    statement
-        .pick("+s.experiment_id", "s.experiment_id")
-        .push(" = t.experiment_id");
+pub(super) fn push_spans(
+    statement: &mut Statement,
+    scope: Scope<'_>,
+    tests: &[(&SpanField, &TextTest)],
+    starts: &[Number],
+) {
+    match scope.approach {
+        Approach::Walk => {
+            // SQLite must look the spans up by their trace: without statistics it would rather walk all spans of the
+            // experiment which have the type and status, for each trace. The plus keeps it from that index; PostgreSQL
+            // knows better by itself.
+            statement.push("EXISTS (SELECT 1 FROM spans s WHERE s.trace_id = t.request_id AND ");
+            statement
+                .pick("+s.experiment_id", "s.experiment_id")
+                .push(" = t.experiment_id");
+        }
+        Approach::Gather => {
+            statement.push("t.request_id IN (SELECT s.trace_id FROM spans s WHERE ");
+            statement.is_one_of("s.experiment_id", scope.experiments);
+        }
+    }
     for start in starts {
         statement.push(" AND s.start_time_unix_nano >= ");
         match *start {

@@ -1,6 +1,7 @@
 //! The SQL of filters, as text.
 
 use super::TraceFilter;
+use super::compile_traces::Approach;
 use crate::dialect::Dialect;
 use crate::filter::RunFilter;
 use crate::shape::SchemaShape;
@@ -9,7 +10,9 @@ use crate::sql::{Statement, Value};
 fn compile(dialect: Dialect, schema: SchemaShape, filter: &str) -> (String, Vec<Value>) {
     let mut statement = Statement::new(dialect, "");
     let filter = TraceFilter::parse(filter).unwrap();
-    filter.push_conditions(&mut statement, schema, &[1, 2]).unwrap();
+    filter
+        .push_conditions(&mut statement, schema, &[1, 2], Approach::Walk)
+        .unwrap();
     statement.into_parts()
 }
 
@@ -90,7 +93,7 @@ fn few_traces_are_not_looked_for_in_a_whole_experiment() {
         let mut statement = Statement::new(dialect, "");
         TraceFilter::parse(filter)
             .unwrap()
-            .push_experiments(&mut statement, &[7]);
+            .push_experiments(&mut statement, &[7], Approach::Walk);
         statement.into_parts().0
     };
     for narrow in [
@@ -99,7 +102,10 @@ fn few_traces_are_not_looked_for_in_a_whole_experiment() {
         "request_id IN ('a', 'b')",
     ] {
         assert_eq!(experiments(Dialect::Sqlite, narrow), "+t.experiment_id = $1");
-        assert_eq!(experiments(Dialect::Postgres, narrow), "t.experiment_id = $1::bigint");
+        assert_eq!(
+            experiments(Dialect::Postgres, narrow),
+            "t.experiment_id = $1::bigint"
+        );
     }
     for wide in ["", "run_id != 'r'", "request_id LIKE 'a%'", "status = 'OK'"] {
         assert_eq!(experiments(Dialect::Sqlite, wide), "t.experiment_id = $1");
@@ -177,7 +183,7 @@ fn what_the_schema_lacks_is_refused() {
         let parsed = TraceFilter::parse(filter).unwrap();
         let mut statement = Statement::new(Dialect::Sqlite, "");
         let refusal = parsed
-            .push_conditions(&mut statement, SchemaShape::OLDEST, &[1])
+            .push_conditions(&mut statement, SchemaShape::OLDEST, &[1], Approach::Walk)
             .unwrap_err();
         assert!(refusal.to_string().contains("does not keep"), "{refusal}");
         assert_eq!(statement.text(), "", "nothing of a refused filter is pushed");

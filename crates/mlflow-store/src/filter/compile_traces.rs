@@ -21,10 +21,21 @@ use crate::sql::Statement;
 /// When a trace ended; one that never ended counts as if it had at once.
 pub(super) const END_TIME: &str = "(t.timestamp_ms + COALESCE(t.execution_time_ms, 0))";
 
+/// How the traces are found that pass a filter. It matters in SQLite, which knows nothing of how often a value occurs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Approach {
+    /// Trace by trace, each looked at for what the filter asks: fast where many pass.
+    Walk,
+    /// From what the filter asks for, which is gathered first; else by reading the whole table from end to end: fast where few
+    /// pass.
+    Gather,
+}
+
 /// What a search of traces looks at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scope<'a> {
     pub(super) schema: SchemaShape,
+    pub(super) approach: Approach,
     /// The experiments that are searched.
     pub(super) experiments: &'a [i64],
 }
@@ -32,12 +43,17 @@ pub(super) struct Scope<'a> {
 impl TraceFilter {
     /// Pushes the condition that the traces, `trace_info t`, are of these experiments.
     ///
-    /// Where the filter finds few traces by themselves, SQLite is kept from the index on the experiment: it has no
-    /// statistics, and would walk all traces of the experiment to save itself the sorting of a few (60 times as long
-    /// for a run's traces among 55,000).
-    pub(crate) fn push_experiments(&self, statement: &mut Statement, experiments: &[i64]) {
+    /// Where few traces are found by themselves, SQLite is kept from the index on the experiment: it has no statistics, and
+    /// would walk all traces of the experiment to save itself the sorting of a few (60 times as long for a run's traces
+    /// among 55,000).
+    pub(crate) fn push_experiments(
+        &self,
+        statement: &mut Statement,
+        experiments: &[i64],
+        approach: Approach,
+    ) {
         let column = match statement.dialect() {
-            Dialect::Sqlite if self.is_narrow() => "+t.experiment_id",
+            Dialect::Sqlite if self.is_narrow() || approach == Approach::Gather => "+t.experiment_id",
             _ => "t.experiment_id",
         };
         statement.is_one_of(column, experiments);
@@ -51,16 +67,21 @@ impl TraceFilter {
         statement: &mut Statement,
         schema: SchemaShape,
         experiments: &[i64],
+        approach: Approach,
     ) -> Result<(), Refusal> {
         for clause in &self.clauses {
             check(clause, schema)?;
         }
-        let scope = Scope { schema, experiments };
+        let scope = Scope {
+            schema,
+            approach,
+            experiments,
+        };
         let spans: Vec<(&SpanField, &TextTest)> = self.clauses.iter().filter_map(of_span).collect();
         if !spans.is_empty() {
             let starts: Vec<_> = self.clauses.iter().filter_map(lower_bound).collect();
             statement.push(" AND ");
-            push_spans(statement, &spans, &starts);
+            push_spans(statement, scope, &spans, &starts);
         }
         for clause in self.clauses.iter().filter(|clause| of_span(clause).is_none()) {
             statement.push(" AND (");
@@ -129,11 +150,23 @@ fn push_clause(statement: &mut Statement, scope: Scope<'_>, clause: &TraceClause
             push_analytics(statement, key, test);
         }
         TraceClause::Tag(key, test) => {
-            let rows = "EXISTS (SELECT 1 FROM trace_tags v WHERE v.request_id = t.request_id AND v.key = ";
+            let rows = match scope.approach {
+                Approach::Walk => {
+                    "EXISTS (SELECT 1 FROM trace_tags v WHERE v.request_id = t.request_id AND v.key = "
+                }
+                Approach::Gather => "t.request_id IN (SELECT v.request_id FROM trace_tags v WHERE v.key = ",
+            };
             push_rows(statement, rows, key, test);
         }
         TraceClause::Metadata(key, test) => {
-            let rows = "EXISTS (SELECT 1 FROM trace_request_metadata v WHERE v.request_id = t.request_id AND v.key = ";
+            let rows = match scope.approach {
+                Approach::Walk => {
+                    "EXISTS (SELECT 1 FROM trace_request_metadata v WHERE v.request_id = t.request_id AND v.key = "
+                }
+                Approach::Gather => {
+                    "t.request_id IN (SELECT v.request_id FROM trace_request_metadata v WHERE v.key = "
+                }
+            };
             push_rows(statement, rows, key, test);
         }
         TraceClause::Run(run) => push_run(statement, scope.schema, run),

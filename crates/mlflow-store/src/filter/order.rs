@@ -25,7 +25,7 @@ pub(crate) struct RunOrder {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
+pub(crate) enum Direction {
     Ascending,
     Descending,
 }

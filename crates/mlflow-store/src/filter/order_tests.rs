@@ -1,5 +1,6 @@
 //! Orders: which are accepted, and their SQL.
 
+use super::compile_traces::Approach;
 use super::{RunOrder, TraceOrder};
 use crate::dialect::Dialect;
 use crate::shape::SchemaShape;
@@ -14,7 +15,7 @@ fn traces(schema: SchemaShape, order_by: &[&str]) -> (String, Vec<Value>) {
     let mut statement = Statement::new(Dialect::Sqlite, "");
     order.push_joins(&mut statement, schema);
     statement.push(" ORDER BY ");
-    order.push(&mut statement, schema);
+    order.push(&mut statement, schema, Approach::Walk);
     statement.into_parts()
 }
 

@@ -155,8 +155,24 @@ impl TraceFilter {
         Ok(Self { clauses })
     }
 
+    /// Whether every trace passes.
+    pub(crate) fn is_open(&self) -> bool {
+        self.clauses.is_empty()
+    }
+
+    /// Whether a trace's own row tells that it passes.
+    pub(crate) fn is_of_columns(&self) -> bool {
+        let is_column = |clause: &TraceClause| match clause {
+            TraceClause::Text(..) | TraceClause::Number(..) => true,
+            TraceClause::Tag(key, _) => key == TRACE_NAME,
+            TraceClause::Metadata(key, _) => matches!(key.as_str(), SESSION | TOKEN_USAGE | COST),
+            _ => false,
+        };
+        self.clauses.iter().all(is_column)
+    }
+
     /// Whether it names the traces that can be found, or what few traces are linked to.
-    pub(super) fn is_narrow(&self) -> bool {
+    pub(crate) fn is_narrow(&self) -> bool {
         self.clauses.iter().any(|clause| {
             matches!(
                 clause,

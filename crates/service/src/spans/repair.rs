@@ -33,7 +33,7 @@ fn in_new_shape(span: &[u8]) -> Option<Bytes> {
 
 fn is_json(text: &[u8]) -> bool {
     // `from_slice` would not look at the encoding of strings it ignores.
-    std::str::from_utf8(text).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+    simdutf8::basic::from_utf8(text).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
 }
 
 /// Within a JSON string a line break is always escaped, so a bare one stands between tokens.

@@ -1,0 +1,262 @@
+//! SQLite: connections that threads for blocking work use one at a time.
+//!
+//! Not through sqlx, which hands every row from a thread of its own to the task that waits for it: for a trace of 1 MB that
+//! costs several times the reading. Here a statement runs to its end on one thread, and is interrupted when nobody waits
+//! for it any more.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use regex::Regex;
+use rusqlite::functions::FunctionFlags;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, InterruptHandle, OpenFlags, ToSql};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::error::{BAD_PATTERN, DatabaseError};
+use crate::sql::{Statement, Value};
+
+/// As long as MLflow itself waits for a lock in SQLite (3.17.2).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a statement waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Statements that are kept prepared on each connection.
+const PREPARED: usize = 64;
+
+/// What the connections may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Read; the database itself refuses their writes.
+    Read,
+    /// Read and write.
+    Write,
+}
+
+/// A value of a row.
+#[derive(Debug, Clone)]
+pub(crate) enum Cell {
+    Null,
+    Int(i64),
+    Real(f64),
+    Text(Bytes),
+}
+
+/// Some connections to one file, opened when they are first needed. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Sqlite(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    access: Access,
+    free: Arc<Semaphore>,
+    /// The one used last is used next: it has the pages in its cache.
+    idle: Mutex<Vec<Connection>>,
+    opened: AtomicU64,
+}
+
+impl Sqlite {
+    pub(crate) fn new(path: &Path, access: Access, connections: u32) -> Self {
+        Self(Arc::new(Inner {
+            path: path.to_owned(),
+            access,
+            free: Arc::new(Semaphore::new(connections.max(1) as usize)),
+            idle: Mutex::default(),
+            opened: AtomicU64::new(0),
+        }))
+    }
+
+    /// How many connections were ever opened.
+    pub(crate) fn opened(&self) -> u64 {
+        self.0.opened.load(Ordering::SeqCst)
+    }
+
+    /// A connection, for as long as it is held.
+    pub(crate) async fn acquire(&self) -> Result<Held, DatabaseError> {
+        let permit = timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.0.free).acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else {
+            return Err(DatabaseError::Busy("no connection was free in time".to_owned()));
+        };
+        let idle = self.idle().pop();
+        let connection = if let Some(connection) = idle {
+            connection
+        } else {
+            let pool = self.clone();
+            blocking(move || pool.open()).await?
+        };
+        Ok(Held {
+            connection: Some(connection),
+            pool: self.clone(),
+            _permit: permit,
+        })
+    }
+
+    /// All rows of a statement.
+    pub(crate) async fn fetch_all(&self, statement: &Statement) -> Result<Vec<Vec<Cell>>, DatabaseError> {
+        let mut held = self.acquire().await?;
+        let rows = held.fetch_all(statement).await?;
+        held.release();
+        Ok(rows)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Not opened as read-only: what a writer that was killed left half-done is undone by whoever reads next, which needs the
+    /// right to write. The journal mode is the owner's choice and stays.
+    fn open(&self) -> Result<Connection, DatabaseError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.0.path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        // As MLflow sets them: its LIKE tells upper from lower case, and links between rows hold.
+        connection.pragma_update(None, "case_sensitive_like", true)?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        if self.0.access == Access::Read {
+            connection.pragma_update(None, "query_only", true)?;
+        }
+        connection.set_prepared_statement_cache_capacity(PREPARED);
+        let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+        connection.create_scalar_function("regexp", 2, flags, |context| {
+            let compile = |pattern: ValueRef<'_>| {
+                let bad = |error: regex::Error| Boxed::from(format!("{BAD_PATTERN}: {error}"));
+                Regex::new(pattern.as_str()?).map_err(bad)
+            };
+            let pattern: Arc<Regex> = context.get_or_create_aux(0, compile)?;
+            let is_match = |text: &str| pattern.is_match(text);
+            Ok(context.get_raw(1).as_str_or_null()?.map(is_match))
+        })?;
+        self.0.opened.fetch_add(1, Ordering::SeqCst);
+        Ok(connection)
+    }
+}
+
+type Boxed = Box<dyn std::error::Error + Send + Sync>;
+
+/// A connection in use. One that is not given back is closed, which undoes what was not committed.
+#[derive(Debug)]
+pub(crate) struct Held {
+    connection: Option<Connection>,
+    pool: Sqlite,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Held {
+    /// All rows of a statement; interrupted when this is not waited for to its end.
+    pub(crate) async fn fetch_all(&mut self, statement: &Statement) -> Result<Vec<Vec<Cell>>, DatabaseError> {
+        let (text, values) = (statement.text().to_owned(), statement.values().to_vec());
+        self.run(move |connection| fetch_all(connection, &text, &values))
+            .await
+    }
+
+    /// Runs a statement; the number of rows that it changed.
+    pub(crate) async fn execute(&mut self, statement: &Statement) -> Result<u64, DatabaseError> {
+        let (text, values) = (statement.text().to_owned(), statement.values().to_vec());
+        self.run(move |connection| {
+            let changed = connection.prepare_cached(&text)?.execute(parameters(&values))?;
+            Ok(changed as u64)
+        })
+        .await
+    }
+
+    /// Runs a statement that has no values and gives no rows.
+    pub(crate) async fn command(&mut self, text: &'static str) -> Result<(), DatabaseError> {
+        self.run(move |connection| Ok(connection.execute_batch(text)?))
+            .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&Connection) -> Result<T, DatabaseError> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        let Some(connection) = self.connection.take() else {
+            return Err(DatabaseError::Busy("the connection is in use".to_owned()));
+        };
+        let unwatched = Interrupting(Some(connection.get_interrupt_handle()));
+        let (connection, done) = blocking(move || {
+            let done = work(&connection);
+            Ok((connection, done))
+        })
+        .await?;
+        unwatched.disarm();
+        self.connection = Some(connection);
+        done
+    }
+
+    /// Gives the connection back, for others to use.
+    pub(crate) fn release(mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.pool.idle().push(connection);
+        }
+    }
+}
+
+/// Interrupts the statement unless it is disarmed first.
+struct Interrupting(Option<InterruptHandle>);
+
+impl Interrupting {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Interrupting {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.0 {
+            handle.interrupt();
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DatabaseError> + Send + 'static,
+) -> Result<T, DatabaseError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(DatabaseError::Busy("the work was interrupted".to_owned())))
+}
+
+fn fetch_all(connection: &Connection, text: &str, values: &[Value]) -> Result<Vec<Vec<Cell>>, DatabaseError> {
+    let mut statement = connection.prepare_cached(text)?;
+    let columns = statement.column_count();
+    let mut rows = statement.query(parameters(values))?;
+    let mut read = Vec::new();
+    while let Some(row) = rows.next()? {
+        let cell = |column| Ok(Cell::from(row.get_ref(column)?));
+        read.push((0..columns).map(cell).collect::<Result<_, rusqlite::Error>>()?);
+    }
+    Ok(read)
+}
+
+fn parameters(values: &[Value]) -> rusqlite::ParamsFromIter<&[Value]> {
+    rusqlite::params_from_iter(values)
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Int(value) => ToSqlOutput::from(*value),
+            Self::Real(value) => ToSqlOutput::from(*value),
+            Self::Bool(value) => ToSqlOutput::from(*value),
+            Self::Text(value) => ToSqlOutput::from(value.as_str()),
+            // A list is bound as JSON text; an array is none of SQLite's types.
+            Self::Texts(_) | Self::Ints(_) => ToSqlOutput::from(rusqlite::types::Null),
+        })
+    }
+}
+
+impl From<ValueRef<'_>> for Cell {
+    fn from(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Null => Self::Null,
+            ValueRef::Integer(value) => Self::Int(value),
+            ValueRef::Real(value) => Self::Real(value),
+            ValueRef::Text(text) | ValueRef::Blob(text) => Self::Text(Bytes::copy_from_slice(text)),
+        }
+    }
+}
