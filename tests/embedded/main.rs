@@ -22,6 +22,8 @@ macro_rules! on_each_store {
 }
 
 mod alongside;
+mod buckets;
+mod demo;
 mod filters;
 mod fresh;
 mod refused;

@@ -58,7 +58,11 @@ impl TraceServer {
     /// unless the settings give `DATABASE_URL`.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
         let folder = temporary_folder();
-        let mut child = command(settings, &folder)
+        Self::started(command(settings, &folder), folder).await
+    }
+
+    async fn started(mut command: Command, folder: TempDir) -> Self {
+        let mut child = command
             .spawn()
             .expect("the binary is built: run the tests by `make test`");
         let stdout = child.stdout.take().expect("its output is piped");
@@ -74,6 +78,22 @@ impl TraceServer {
             is_log_read,
             _folder: folder,
         }
+    }
+
+    /// The demo that the binary makes and serves by itself.
+    pub async fn demo() -> Self {
+        let folder = temporary_folder();
+        let mut command = command(&[], &folder);
+        command.arg("demo");
+        Self::started(command, folder).await
+    }
+
+    /// A server that is started in this folder, and told nothing else of where traces are.
+    pub async fn in_folder(path: &std::path::Path, settings: &[(&str, &str)]) -> Self {
+        let folder = temporary_folder();
+        let mut command = command(settings, &folder);
+        command.current_dir(path);
+        Self::started(command, folder).await
     }
 
     /// What a command of the binary prints, and how it ends.

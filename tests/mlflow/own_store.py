@@ -4,6 +4,7 @@
     own_store.py label URI                         the labeling story of tests/embedded/written.rs, by MLflow's own code
     own_store.py rows URI                          all rows as JSON, less what differs each time: ids and times
     own_store.py revision URI REVISION             says that the tables are of this revision
+    own_store.py artifacts URI TRACE LOCATION      says that the spans of a trace are kept there, as artifacts
 
 What is labeled goes the way of a REST call, through the messages of the API: it is there that a 4 becomes a 4.0.
 """
@@ -36,11 +37,13 @@ UNTOUCHED = {"alembic_version", "spans", "span_metrics"}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("make", "label", "rows", "revision"):
+    for name in ("make", "label", "rows", "revision", "artifacts"):
         commands.add_parser(name).add_argument("uri", type=driven)
     commands.choices["make"].add_argument("artifacts")
     commands.choices["make"].add_argument("--traces", type=int, default=4)
     commands.choices["revision"].add_argument("revision")
+    commands.choices["artifacts"].add_argument("trace")
+    commands.choices["artifacts"].add_argument("location")
     args = parser.parse_args()
     if args.command == "make":
         print(json.dumps(make(args.uri, args.artifacts, args.traces)))
@@ -48,10 +51,18 @@ def main() -> None:
         label(SqlAlchemyStore(args.uri, "unused"))
     elif args.command == "rows":
         print(json.dumps(rows(args.uri), ensure_ascii=False))
+    elif args.command == "revision":
+        execute(args.uri, "UPDATE alembic_version SET version_num = :revision", revision=args.revision)
     else:
-        with sqlalchemy.create_engine(args.uri).begin() as connection:
-            query = sqlalchemy.text("UPDATE alembic_version SET version_num = :revision")
-            connection.execute(query, {"revision": args.revision})
+        update = "UPDATE trace_tags SET value = :value WHERE request_id = :trace AND key = :key"
+        told = {"mlflow.trace.spansLocation": "ARTIFACT_REPO", "mlflow.artifactLocation": args.location}
+        for key, value in told.items():
+            execute(args.uri, update, trace=args.trace, key=key, value=value)
+
+
+def execute(uri: str, statement: str, **values: str) -> None:
+    with sqlalchemy.create_engine(uri).begin() as connection:
+        connection.execute(sqlalchemy.text(statement), values)
 
 
 def driven(uri: str) -> str:

@@ -148,3 +148,7 @@ impl Search {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod tests;

@@ -155,7 +155,7 @@ const DEFAULT_URI: &str = "sqlite:///mlflow.db";
 #[derive(Debug)]
 pub enum UpstreamConfig {
     /// An MLflow server or a workspace.
-    Server(ClientConfig),
+    Server(Box<ClientConfig>),
     /// MLflow's own database.
     Database(DatabaseConfig),
 }
@@ -203,7 +203,8 @@ impl MlflowArgs {
     pub fn upstream(&self) -> Result<UpstreamConfig, ConfigError> {
         let uri = self.tracking_uri().ok_or(ConfigError::NoTrackingUri)?;
         if !MlflowStore::is_named_by(uri.expose_secret()) {
-            return Ok(UpstreamConfig::Server(self.client_config(uri.expose_secret())?));
+            let config = self.client_config(uri.expose_secret())?;
+            return Ok(UpstreamConfig::Server(Box::new(config)));
         }
         Ok(UpstreamConfig::Database(DatabaseConfig {
             uri,

@@ -1,3 +1,7 @@
+use std::collections::BTreeMap;
+
+use domain::AssessmentSource;
+
 use super::*;
 use crate::testing::{HANGS_UP, Server};
 use domain::AssessmentValue;
