@@ -54,6 +54,20 @@ impl RawKey {
         !matches!(self.subject, Subject::Reach(_))
     }
 
+    /// Whether it is an answer of the source that is as good as new while the source is in the same state. Rights are not:
+    /// they hang on more than the source. Spans neither: how long they are good hangs on what else is known of their trace.
+    pub(super) fn is_of_source_state(&self) -> bool {
+        match self.subject {
+            Subject::Info(_)
+            | Subject::Infos(_)
+            | Subject::Search(_)
+            | Subject::Experiment(_)
+            | Subject::Run(_)
+            | Subject::SearchRuns(_) => true,
+            Subject::Spans(_) | Subject::SpanSummaries(_) | Subject::CurrentUser | Subject::Reach(_) => false,
+        }
+    }
+
     pub(super) fn subject(&self) -> &Subject {
         &self.subject
     }

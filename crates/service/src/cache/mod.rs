@@ -205,22 +205,38 @@ impl Cache {
         })
     }
 
-    /// A value whose time is over, when nothing at all was written since: it is kept for another time.
+    /// A fresh value, without loading more than the source's state.
+    pub(crate) async fn fresh_or_renewed<V: Cacheable>(&self, key: &Key<V>) -> Option<Served<V>> {
+        match self.fresh(key) {
+            None => self.renewed(key).await,
+            fresh => fresh,
+        }
+    }
+
+    /// A value whose time is over, when nothing at all was written to the source since: it is kept for another time.
     async fn renewed<V: Cacheable>(&self, key: &Key<V>) -> Option<Served<V>> {
-        let entry = self.entries.get(&key.raw)?;
+        let entry = Some(&key.raw).filter(|key| key.is_of_source_state());
+        let entry = self.entries.get(entry?)?;
         let of_entry = entry.version.as_ref()?;
         let (seen_at, present) = self.versions.present().await?;
         if *of_entry != present || !self.touches.leave_current(&key.raw, &entry) {
             return None;
         }
-        let fresh = Fresh {
-            value: V::from_kept(entry.value)?,
-            fresh_for: entry.fresh_for,
+        let renewed = Entry {
+            asked_at: seen_at,
+            ..entry.clone()
         };
-        let value = fresh.value.clone();
-        self.keep_of(key, fresh, seen_at, Some(present));
+        self.entries.entry_by_ref(&key.raw).and_compute_with(|kept| {
+            // Only itself: what another kept meanwhile may be gone again for a reason.
+            let is_same = kept.is_some_and(|kept| kept.value().asked_at == entry.asked_at);
+            if is_same {
+                moka::ops::compute::Op::Put(renewed)
+            } else {
+                moka::ops::compute::Op::Nop
+            }
+        });
         Some(Served {
-            value,
+            value: V::from_kept(entry.value)?,
             status: CacheStatus::Hit,
             age: seen_at.elapsed(),
         })
@@ -311,10 +327,7 @@ impl Cache {
                 CacheStatus::Miss,
             ));
         }
-        if let Some(hit) = self.fresh(&key) {
-            return Ok(hit);
-        }
-        if let Some(hit) = self.renewed(&key).await {
+        if let Some(hit) = self.fresh_or_renewed(&key).await {
             return Ok(hit);
         }
         let (cache, key_of_load) = (self.clone(), key.clone());
@@ -346,11 +359,15 @@ impl Cache {
         key: &Key<V>,
         load: impl Future<Output = Result<Fresh<V>, ServiceError>>,
     ) -> Result<V, ServiceError> {
-        self.versions.remember().await;
+        let version = if key.raw.is_of_source_state() {
+            self.versions.recent().await
+        } else {
+            None
+        };
         let asked_at = Instant::now();
         let fresh = load.await?;
         let value = fresh.value.clone();
-        self.keep(key, fresh, asked_at);
+        self.keep_of(key, fresh, asked_at, version);
         Ok(value)
     }
 

@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::TraceState;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use mlflow_client::ClientError;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -16,15 +17,21 @@ fn cache(max_bytes: u64) -> Cache {
 
 /// A cache on a source that is in the state of this number; 0 tells none.
 fn cache_on(max_bytes: u64, state: Arc<AtomicUsize>) -> Cache {
+    cache_asking(max_bytes, move || {
+        let state = state.load(Ordering::SeqCst);
+        let version = (state > 0).then(|| DataVersion(state.to_string()));
+        async move { version }.boxed()
+    })
+}
+
+fn cache_asking(
+    max_bytes: u64,
+    ask: impl Fn() -> BoxFuture<'static, Option<DataVersion>> + Send + Sync + 'static,
+) -> Cache {
     let policy = CachePolicy {
         max_bytes,
         stale_if_error: MINUTE,
         ..CachePolicy::default()
-    };
-    let ask = move || {
-        let state = state.load(Ordering::SeqCst);
-        let version = (state > 0).then(|| DataVersion(state.to_string()));
-        async move { version }.boxed()
     };
     Cache::new(policy, Versions::told_by(ask))
 }
@@ -390,4 +397,80 @@ async fn an_answer_is_not_taken_for_one_of_a_state_that_came_while_it_was_loaded
         .await
         .unwrap();
     assert!(is(&served.value, "new"));
+}
+
+#[tokio::test]
+async fn rights_and_summaries_are_not_renewed_by_the_state_of_the_source() {
+    let cache = cache_on(1 << 20, Arc::new(AtomicUsize::new(1)));
+    let short = Duration::from_millis(1);
+    let keys = Keys::of(Scope::new("test"));
+    let rights = || keys.reach(["ann".to_owned()].into());
+    let summaries = || keys.span_summaries(&"tr-1".parse().unwrap());
+    for _ in 0..2 {
+        let load = async move {
+            Ok(Fresh {
+                value: Arc::new(Reach::default()),
+                fresh_for: short,
+            })
+        };
+        let served = cache
+            .get_or_load(rights(), Freshness::Cached, load)
+            .await
+            .unwrap();
+        assert_eq!(served.status, CacheStatus::Miss);
+        let load = async move {
+            Ok(Fresh {
+                value: Arc::new(SpanSet::join(&[])),
+                fresh_for: short,
+            })
+        };
+        let served = cache
+            .get_or_load(summaries(), Freshness::Cached, load)
+            .await
+            .unwrap();
+        assert_eq!(served.status, CacheStatus::Miss);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_kept_while_a_renewal_looked_is_not_overwritten_by_it() {
+    let (looks, begun, go) = (
+        AtomicUsize::new(0),
+        Arc::new(Notify::new()),
+        Arc::new(Notify::new()),
+    );
+    let (told, awaited) = (Arc::clone(&begun), Arc::clone(&go));
+    let cache = cache_asking(1 << 20, move || {
+        let is_first = looks.fetch_add(1, Ordering::SeqCst) == 0;
+        let (told, awaited) = (Arc::clone(&told), Arc::clone(&awaited));
+        async move {
+            if !is_first {
+                told.notify_one();
+                awaited.notified().await;
+            }
+            Some(DataVersion("1".to_owned()))
+        }
+        .boxed()
+    });
+    let old = Fresh {
+        fresh_for: Duration::from_millis(1),
+        ..fresh("old")
+    };
+    let load = async { Ok(old) };
+    cache
+        .get_or_load(key("1"), Freshness::Cached, load)
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let asked_at = Instant::now();
+    let renewing = tokio::spawn({
+        let cache = cache.clone();
+        async move { cache.fresh_or_renewed(&key("1")).await }
+    });
+    begun.notified().await;
+    cache.keep(&key("1"), fresh("new"), asked_at);
+    go.notify_one();
+    renewing.await.unwrap();
+    assert!(is(&cache.fresh(&key("1")).unwrap().value, "new"));
 }

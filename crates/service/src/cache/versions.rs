@@ -15,6 +15,9 @@ const PRESENT: Duration = Duration::from_millis(100);
 /// An answer that is loaded may be taken for one of a state seen so long before: at worst it is loaded once more.
 const RECENT: Duration = Duration::from_secs(1);
 
+/// A look that takes longer is given up: the load that waits for it must not wait for that.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Looks that are remembered, for the answers that are being loaded meanwhile.
 const REMEMBERED: usize = 16;
 
@@ -33,6 +36,8 @@ type Ask = dyn Fn() -> BoxFuture<'static, Option<DataVersion>> + Send + Sync;
 pub(crate) struct Versions {
     ask: Box<Ask>,
     looks: Mutex<VecDeque<Look>>,
+    /// When a look went wrong: for a moment nobody tries again.
+    failed_at: Mutex<Option<Instant>>,
     /// Those who want to look at once wait for one of them.
     turn: tokio::sync::Mutex<()>,
 }
@@ -45,6 +50,7 @@ impl Versions {
         Self {
             ask: Box::new(ask),
             looks: Mutex::default(),
+            failed_at: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -54,9 +60,9 @@ impl Versions {
         self.look(PRESENT).await.map(|look| (look.begun, look.version))
     }
 
-    /// Sees to it that answers loaded from now on can be told to be of a state.
-    pub(super) async fn remember(&self) {
-        self.look(RECENT).await;
+    /// A state from a moment ago: what is asked for from now on is at least as new.
+    pub(super) async fn recent(&self) -> Option<DataVersion> {
+        self.look(RECENT).await.map(|look| look.version)
     }
 
     /// Whether the source tells its states.
@@ -76,12 +82,23 @@ impl Versions {
         if let Some(look) = self.last(max_age) {
             return Some(look);
         }
+        let arrived = Instant::now();
         let _turn = self.turn.lock().await;
-        if let Some(look) = self.last(max_age) {
-            return Some(look);
+        // One that another began meanwhile is as good as our own, however long it took.
+        let meanwhile = self.last(arrived.elapsed().max(max_age));
+        if meanwhile.is_some() {
+            return meanwhile;
+        }
+        let failed_at = || self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed_at().is_some_and(|at| at.elapsed() < RECENT) {
+            return None;
         }
         let begun = Instant::now();
-        let version = (self.ask)().await?;
+        let told = tokio::time::timeout(PATIENCE, (self.ask)()).await;
+        let Ok(Some(version)) = told else {
+            *failed_at() = Some(Instant::now());
+            return None;
+        };
         let look = Look {
             begun,
             ended: Instant::now(),

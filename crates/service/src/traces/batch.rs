@@ -72,9 +72,10 @@ impl Services {
             if infos.contains_key(id) {
                 continue;
             }
-            let kept = (freshness == Freshness::Cached)
-                .then(|| self.cache.fresh(&self.keys.info(id)))
-                .flatten();
+            let kept = match freshness {
+                Freshness::Cached => self.cache.fresh_or_renewed(&self.keys.info(id)).await,
+                Freshness::Bypass => None,
+            };
             if kept.is_none() {
                 wanted.push(id.clone());
             }
