@@ -21,8 +21,12 @@ const NAMED_IDS: usize = 5;
 pub enum ServiceError {
     #[error("there is no trace {0}")]
     TraceNotFound(TraceId),
-    #[error("trace {0} has no stored spans")]
-    SpansNotFound(TraceId),
+    #[error("trace {trace_id} has no stored spans{}", after_colon(.reason.as_deref()))]
+    SpansNotFound {
+        trace_id: TraceId,
+        /// Why, where whoever keeps the traces says so.
+        reason: Option<Arc<str>>,
+    },
     #[error("trace {trace_id} has no span {span_id}")]
     SpanNotFound { trace_id: TraceId, span_id: SpanId },
     #[error("there is no run {0}")]
@@ -104,6 +108,10 @@ fn listed(ids: &[TraceId]) -> String {
     format!("trace {}{rest}", named.join(", "))
 }
 
+fn after_colon(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| format!(": {reason}"))
+}
+
 impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -132,7 +140,7 @@ impl ServiceError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::TraceNotFound(_)
-            | Self::SpansNotFound(_)
+            | Self::SpansNotFound { .. }
             | Self::SpanNotFound { .. }
             | Self::RunNotFound(_)
             | Self::ExperimentNotFound(_)
@@ -200,7 +208,10 @@ impl ServiceError {
     pub(crate) fn about_trace(self, id: &TraceId) -> Self {
         match &self {
             Self::Upstream(error) if error.is_not_found() => Self::TraceNotFound(id.clone()),
-            Self::Upstream(error) if error.is_without_spans() => Self::SpansNotFound(id.clone()),
+            Self::Upstream(error) if error.is_without_spans() => Self::SpansNotFound {
+                trace_id: id.clone(),
+                reason: error.why_without_spans().map(Into::into),
+            },
             _ => self,
         }
     }

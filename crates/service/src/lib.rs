@@ -47,7 +47,7 @@ pub use traces::{SpanInclusion, TraceBatch, TraceSearch};
 pub use upstream::UpstreamError;
 
 use cache::{Cache, Keys, RawKey, Versions};
-use spans::SpanFeed;
+use spans::{ManyReads, SpanFeed};
 use turns::Turns;
 
 /// Everything [`Services`] is made from.
@@ -90,6 +90,8 @@ pub struct Services {
     keys: Keys,
     /// Reads of spans under way that others may join.
     feeds: Arc<DashMap<RawKey, Arc<SpanFeed>>>,
+    /// Turns to read the spans of many traces at once.
+    many_reads: Arc<ManyReads>,
     feed_limits: FeedLimits,
     parallel_traces: usize,
     experiment_id: Option<ExperimentId>,
@@ -124,6 +126,7 @@ impl Services {
             cache: Cache::new(config.cache, versions),
             keys: Keys::of(config.scope),
             feeds: Arc::default(),
+            many_reads: Arc::default(),
             feed_limits: config.feed,
             parallel_traces: config.parallel_traces.max(1),
             experiment_id: config.experiment_id,

@@ -35,6 +35,14 @@ impl UpstreamError {
         )
     }
 
+    /// Why a trace that is there has no spans, where that is known.
+    pub fn why_without_spans(&self) -> Option<&str> {
+        match self {
+            Self::Database(DatabaseError::SpansNotFound(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Whether the same call may succeed later without anyone changing anything.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
@@ -66,7 +74,6 @@ impl UpstreamError {
             Self::Database(error) => match error {
                 DatabaseError::NotFound(_) | DatabaseError::SpansNotFound(_) => ErrorCode::ResourceNotFound,
                 DatabaseError::Refused(_) => ErrorCode::ValidationError,
-                DatabaseError::Conflict(_) => ErrorCode::Conflict,
                 DatabaseError::Busy(_) | DatabaseError::Unreachable(_) => ErrorCode::UpstreamUnavailable,
                 DatabaseError::Timeout(_) => ErrorCode::UpstreamTimeout,
                 DatabaseError::Address(_)
@@ -147,7 +154,6 @@ fn message_of_database(error: &DatabaseError) -> String {
         DatabaseError::NotFound(_)
         | DatabaseError::SpansNotFound(_)
         | DatabaseError::Refused(_)
-        | DatabaseError::Conflict(_)
         | DatabaseError::UnknownSchema { .. }
         | DatabaseError::ReadOnly { .. }
         | DatabaseError::Unreadable { .. } => error.to_string(),

@@ -19,6 +19,7 @@ impl From<mlflow_client::SpanBody> for SpanBody {
         let text = body.chunks.map(|piece| piece.map_err(UpstreamError::from));
         Self {
             content_length: body.content_length,
+            largest_span: None,
             pieces: SpanPieces::Text(text.boxed()),
         }
     }

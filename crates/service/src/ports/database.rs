@@ -23,6 +23,7 @@ impl From<StoredSpans> for SpanBody {
         };
         Self {
             content_length: stored.content_length,
+            largest_span: stored.largest_span,
             pieces,
         }
     }
@@ -71,7 +72,7 @@ impl TraceSource for MlflowStore {
     }
 
     async fn data_version(&self) -> Result<Option<DataVersion>, UpstreamError> {
-        Ok(Some(DataVersion(self.data_version().await?)))
+        Ok(self.data_version().await?.map(DataVersion))
     }
 }
 

@@ -24,6 +24,8 @@ pub struct DataVersion(pub String);
 pub struct SpanBody {
     /// How many bytes come, where that is known.
     pub content_length: Option<u64>,
+    /// The bytes of the largest span, where that is known before it comes.
+    pub largest_span: Option<u64>,
     /// What comes. Dropping it ends the read; the source is read only as fast as this is.
     pub pieces: SpanPieces,
 }

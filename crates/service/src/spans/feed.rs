@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 
 use super::arrival::Arrival;
 use super::set::SpanSet;
-use crate::error::ServiceError;
+use crate::error::{ServiceError, UnreadableSpans};
 use crate::ports::SpanBody;
 
 /// Bounds on spans that arrive.
@@ -162,13 +162,17 @@ impl SpanFeed {
         guard: &mut EndGuard<C>,
     ) -> Result<Option<Arc<SpanSet>>, ServiceError> {
         let body = open.await?;
+        let limit = self.limits.span_bytes;
+        if body.largest_span.is_some_and(|bytes| bytes > limit as u64) {
+            return Err(UnreadableSpans::SpanTooLarge { limit }.into());
+        }
         if body
             .content_length
             .is_some_and(|length| length > self.limits.shared_bytes as u64)
         {
             self.begin_flowing(guard)?;
         }
-        let mut arrival = Arrival::new(body.pieces, self.limits.span_bytes);
+        let mut arrival = Arrival::new(body.pieces, limit);
         while let Some(found) = arrival.next().await {
             let found = found?;
             if !found.is_empty() && self.publish(found) {

@@ -5,7 +5,6 @@ use futures::stream;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::error::UnreadableSpans;
 use crate::ports::SpanPieces;
 
 const LIMITS: FeedLimits = FeedLimits {
@@ -33,6 +32,7 @@ fn body(spans: usize, taken: &Arc<AtomicUsize>) -> SpanBody {
     });
     SpanBody {
         content_length: None,
+        largest_span: None,
         pieces: SpanPieces::Text(chunks.boxed()),
     }
 }
@@ -100,6 +100,7 @@ async fn an_announced_length_over_the_limit_flows_at_once() {
     let ((feed, reader), taken) = (SpanFeed::new(LIMITS), Arc::default());
     let body = SpanBody {
         content_length: Some(5000),
+        largest_span: None,
         ..body(3, &taken)
     };
     feed.start(opened(body), |_| {});
@@ -110,12 +111,29 @@ async fn an_announced_length_over_the_limit_flows_at_once() {
 }
 
 #[tokio::test]
+async fn an_announced_span_over_the_limit_is_refused_before_it_is_read() {
+    let ((feed, reader), taken) = (SpanFeed::new(LIMITS), Arc::<AtomicUsize>::default());
+    let body = SpanBody {
+        largest_span: Some(10_001),
+        ..body(3, &taken)
+    };
+    feed.start(opened(body), |_| {});
+    let refused = all(reader).await.unwrap_err();
+    assert!(matches!(
+        refused,
+        ServiceError::UnreadableSpans(UnreadableSpans::SpanTooLarge { limit: 10_000 })
+    ));
+    assert_eq!(taken.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
 async fn the_read_stops_when_the_last_reader_leaves() {
     let ((feed, stayed), taken) = (SpanFeed::new(LIMITS), Arc::<AtomicUsize>::default());
     let left = feed.join().unwrap();
     let (tell, mut closed) = mpsc::unbounded_channel();
     let pending = SpanBody {
         content_length: None,
+        largest_span: None,
         pieces: SpanPieces::Text(stream::pending().boxed()),
     };
     let gone = Arc::clone(&taken);
@@ -175,6 +193,7 @@ async fn a_failure_half_way_reaches_every_reader_and_makes_no_set() {
     };
     let cut = SpanBody {
         content_length: None,
+        largest_span: None,
         pieces: SpanPieces::Text(whole.take(2).boxed()),
     };
     let (tell, mut closed) = mpsc::unbounded_channel();
@@ -195,6 +214,7 @@ async fn a_span_that_is_no_json_is_named() {
     let text = Bytes::from_static(br#"{"spans":[{"a":1},{"a":x}]}"#);
     let body = SpanBody {
         content_length: None,
+        largest_span: None,
         pieces: SpanPieces::Text(stream::iter([Ok(text)]).boxed()),
     };
     feed.start(opened(body), |_| {});
@@ -278,6 +298,7 @@ async fn who_wants_all_or_nothing_holds_nobody_up() {
 async fn whole_spans_are_taken_as_they_come_and_checked_all_the_same() {
     let whole = |spans: Vec<Bytes>| SpanBody {
         content_length: None,
+        largest_span: None,
         pieces: SpanPieces::Spans(stream::iter([Ok(Vec::new()), Ok(spans)]).boxed()),
     };
     let (feed, reader) = SpanFeed::new(LIMITS);

@@ -22,6 +22,7 @@ use domain::{SpanId, TraceId};
 pub use feed::FeedLimits;
 pub(crate) use feed::{FeedReader, Gathered, Place, SpanFeed};
 pub use filter::{SpanDetail, SpanQuery};
+pub(crate) use many::ManyReads;
 pub(crate) use set::{SpanSet, view};
 pub use stream::SpanStream;
 
@@ -32,8 +33,8 @@ use crate::error::ServiceError;
 use crate::traces::InfoEntry;
 use stream::SpanReader;
 
-/// A set larger than this is summarised off the async threads: reading it takes milliseconds.
-const SUMMARISED_INLINE_BYTES: usize = 256 << 10;
+/// Spans larger than this altogether are gone through off the async threads: it takes milliseconds.
+const INLINE_BYTES: usize = 256 << 10;
 
 impl Services {
     /// A trace's spans one after the other, while they arrive. Returns once the first is there, or the end.
@@ -170,9 +171,7 @@ impl Services {
                 .await?;
             let (value, fresh_for) = match gathered.value {
                 Gathered::Set(set) => {
-                    let left = services
-                        .cache
-                        .freshness_left(&services.keys.spans(&wanted), |kept| Arc::ptr_eq(kept, &set));
+                    let left = services.freshness_of(&wanted, &set);
                     (summarised(set).await?, left)
                 }
                 Gathered::Flowing(reader) => (
@@ -196,6 +195,29 @@ impl Services {
             },
             served => served,
         }
+    }
+
+    /// Summaries of spans that were just read, kept for who asks next.
+    pub(crate) async fn summaries_of(
+        &self,
+        id: &TraceId,
+        set: Arc<SpanSet>,
+    ) -> Result<Arc<SpanSet>, ServiceError> {
+        let asked_at = Instant::now();
+        let fresh_for = self.freshness_of(id, &set);
+        let value = summarised(set).await?;
+        let fresh = Fresh {
+            value: Arc::clone(&value),
+            fresh_for,
+        };
+        self.cache.keep(&self.keys.span_summaries(id), fresh, asked_at);
+        Ok(value)
+    }
+
+    /// How much longer these spans are fresh, if they are those that are kept.
+    fn freshness_of(&self, id: &TraceId, set: &Arc<SpanSet>) -> Duration {
+        self.cache
+            .freshness_left(&self.keys.spans(id), |kept| Arc::ptr_eq(kept, set))
     }
 
     fn stale_spans(
@@ -334,7 +356,7 @@ fn completeness_beside(info: &InfoEntry, set: &SpanSet) -> Completeness {
 }
 
 async fn summarised(set: Arc<SpanSet>) -> Result<Arc<SpanSet>, ServiceError> {
-    let is_small = set.document().len() <= SUMMARISED_INLINE_BYTES;
+    let is_small = set.document().len() <= INLINE_BYTES;
     let summarise = move || {
         let summaries: Vec<Bytes> = set.iter().map(|span| filter::summary(&span)).collect();
         Arc::new(SpanSet::join(&summaries))

@@ -126,7 +126,7 @@ pub(super) fn excused(
     info: &InfoEntry,
 ) -> Result<(SpanPart, Origin), ServiceError> {
     match loaded {
-        Err(error @ ServiceError::SpansNotFound(_)) => {
+        Err(error @ ServiceError::SpansNotFound { .. }) => {
             let is_lost = info.state().is_finished();
             let part = if is_lost {
                 SpanPart::Missing(PartError::from(&error))

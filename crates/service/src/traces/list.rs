@@ -1,7 +1,7 @@
 //! Many traces in one document, in a given order: ready at once when all parts are in the cache, else written while
 //! the spans are loaded, a few traces at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -142,9 +142,13 @@ impl Services {
                 .flatten()
                 .map(|info| info.trace_id().clone())
                 .collect();
-            let mut sets = services.many_spans(&ids, freshness).await;
+            let sets = match inclusion {
+                SpanInclusion::None => HashMap::new(),
+                _ => services.many_spans(&ids, inclusion, freshness).await,
+            };
             let with_set = entries.into_iter().map(|entry| {
-                let set = entry.as_ref().ok().and_then(|info| sets.remove(info.trace_id()));
+                let set = entry.as_ref().ok().and_then(|info| sets.get(info.trace_id()));
+                let set = set.map(Arc::clone);
                 (entry, set)
             });
             (services.clone(), with_set.collect::<Vec<_>>())
@@ -186,14 +190,18 @@ impl Services {
         freshness: Freshness,
     ) -> Result<TracePart, (TraceId, PartError)> {
         let id = info.trace_id();
-        if let (Some(set), SpanInclusion::Full) = (&set, inclusion) {
-            let spans = SpanPart::Set(Arc::clone(set));
-            return Ok(TracePart { info, spans });
-        }
-        // A trace may wait long for its turn to be written: it must not hold up those who read it elsewhere.
-        let loaded = self
-            .included_spans(id, inclusion, Place::GivenUp, freshness)
-            .await;
+        let loaded = match (set, inclusion) {
+            (Some(set), SpanInclusion::Full) => Ok((SpanPart::Set(set), Origin::ASKED)),
+            (Some(set), SpanInclusion::Summary) => self
+                .summaries_of(id, set)
+                .await
+                .map(|summaries| (SpanPart::Summaries(summaries), Origin::ASKED)),
+            // A trace may wait long for its turn to be written: it must not hold up those who read it elsewhere.
+            _ => {
+                self.included_spans(id, inclusion, Place::GivenUp, freshness)
+                    .await
+            }
+        };
         let spans = match excused(loaded, &info) {
             Ok((spans, _)) => spans,
             Err(error) => match kind {
