@@ -6,6 +6,7 @@ use harness::{TraceServer, Upstream};
 use serde_json::{Value, json};
 
 use crate::Kind;
+use crate::store::OwnStore;
 
 on_each_store! {
     what_mlflow_writes_is_seen_in_time;
@@ -70,6 +71,36 @@ async fn what_mlflow_writes_is_seen_in_time(kind: Kind) {
         let (status, after) = asked(&server, search).await;
         assert_eq!((status, after), (200, before), "{search}");
     }
+}
+
+#[tokio::test]
+async fn a_store_that_takes_the_place_of_another_is_read() {
+    let store = OwnStore::new(Kind::Sqlite).await;
+    let settings = [&store.settings()[..], &[("TRACE_SERVER_CACHE_SEARCH_TTL", "1s")]].concat();
+    let server = TraceServer::with(&settings).await;
+    let all = json!({});
+    assert_eq!(found(&server, &all).await.len(), store.traces.len());
+    let copy = store.folder().join("copy.db");
+    std::fs::copy(store.file(), &copy).unwrap();
+    // It goes on in the old file, which nobody reads any more.
+    let gone = &store.traces[0];
+    store.run(
+        "execute",
+        &[&format!("DELETE FROM trace_info WHERE request_id = '{gone}'")],
+    );
+    std::fs::rename(store.file(), store.folder().join("old.db")).unwrap();
+    std::fs::rename(&copy, store.file()).unwrap();
+    store.run(
+        "execute",
+        &["UPDATE trace_tags SET value = 'restored' WHERE key = 'mlflow.traceName'"],
+    );
+    store.run("execute", &["UPDATE trace_info SET trace_name = 'restored'"]);
+    let is_restored = async || {
+        let (status, page) = asked(&server, &all).await;
+        let names = crate::texts(&page["traces"], "/info/tags/mlflow.traceName");
+        status == 200 && names.len() == store.traces.len() && names.iter().all(|name| name == "restored")
+    };
+    seen(is_restored, "the store in the place of the other").await;
 }
 
 /// A trace that MLflow's SDK writes now.

@@ -26,6 +26,7 @@ mod buckets;
 mod demo;
 mod filters;
 mod fresh;
+mod odd;
 mod refused;
 mod run_filters;
 mod sdk;

@@ -98,6 +98,23 @@ async fn a_postgres_that_is_no_store_is_not_served_and_one_that_is_not_there_is_
     assert!(!server.log().await.join("\n").contains("hidden-secret"));
 }
 
+#[tokio::test]
+async fn reviews_are_not_kept_in_mlflows_own_file() {
+    let store = OwnStore::new(Kind::Sqlite).await;
+    let before = std::fs::read(store.file()).unwrap();
+    // By another way to the same file.
+    let link = store.folder().join("link.db");
+    std::os::unix::fs::symlink(store.file(), &link).unwrap();
+    let url = format!("sqlite://{}", link.display());
+    let settings = [&store.settings()[..], &[("DATABASE_URL", url.as_str())]].concat();
+    let (said, status) = TraceServer::refused(&settings).await;
+    assert!(
+        !status.success() && said.contains("DATABASE_URL names MLflow's own"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read(store.file()).unwrap(), before);
+}
+
 /// A server on this store does not come up; on standard error it names the setting to change, and no password.
 async fn check_says_what_to_do(uri: &str, case: &str) {
     let settings = [("MLFLOW_TRACKING_URI", uri), ("MLFLOW_EXPERIMENT_ID", "1")];

@@ -37,13 +37,14 @@ UNTOUCHED = {"alembic_version", "spans", "span_metrics"}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("make", "label", "rows", "revision", "artifacts"):
+    for name in ("make", "label", "rows", "revision", "artifacts", "execute"):
         commands.add_parser(name).add_argument("uri", type=driven)
     commands.choices["make"].add_argument("artifacts")
     commands.choices["make"].add_argument("--traces", type=int, default=4)
     commands.choices["revision"].add_argument("revision")
     commands.choices["artifacts"].add_argument("trace")
     commands.choices["artifacts"].add_argument("location")
+    commands.choices["execute"].add_argument("statement")
     args = parser.parse_args()
     if args.command == "make":
         print(json.dumps(make(args.uri, args.artifacts, args.traces)))
@@ -53,6 +54,8 @@ def main() -> None:
         print(json.dumps(rows(args.uri), ensure_ascii=False))
     elif args.command == "revision":
         execute(args.uri, "UPDATE alembic_version SET version_num = :revision", revision=args.revision)
+    elif args.command == "execute":
+        execute(args.uri, args.statement)
     else:
         update = "UPDATE trace_tags SET value = :value WHERE request_id = :trace AND key = :key"
         told = {"mlflow.trace.spansLocation": "ARTIFACT_REPO", "mlflow.artifactLocation": args.location}

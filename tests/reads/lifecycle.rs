@@ -79,6 +79,10 @@ async fn a_setting_that_cannot_be_used_is_told_before_anything_starts() {
         (vec![], "set MLFLOW_TRACKING_URI"),
         (
             vec![("MLFLOW_TRACKING_URI", "sqlite:///x")],
+            "names a file that is not there",
+        ),
+        (
+            vec![("MLFLOW_TRACKING_URI", "ftp://x")],
             "use http, https, databricks",
         ),
         (vec![("MLFLOW_TRACKING_URI", "databricks")], "DATABRICKS_HOST"),

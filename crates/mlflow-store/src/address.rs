@@ -15,6 +15,22 @@ pub(crate) enum Address {
     Postgres(Url),
 }
 
+/// What may stand after the `?` of a PostgreSQL URL: the driver's names, which are those of libpq, whose words MLflow takes.
+const POSTGRES_OPTIONS: [&str; 11] = [
+    "dbname",
+    "host",
+    "hostaddr",
+    // Such as `-csearch_path=mlflow`.
+    "options",
+    "password",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "user",
+];
+
 impl Address {
     /// Reads a tracking URI; `None` when it names no database at all, but a server or a workspace.
     ///
@@ -48,10 +64,20 @@ impl Address {
     }
 
     fn postgres(rest: &str) -> Result<Self, DatabaseError> {
-        let url = Url::parse(&format!("postgres://{rest}"));
-        url.map(Self::Postgres).map_err(|_| {
+        let mut url = Url::parse(&format!("postgres://{rest}")).map_err(|_| {
             DatabaseError::Address("must be postgresql://USER:PASSWORD@HOST[:PORT]/DATABASE".into())
-        })
+        })?;
+        // What the driver does not know it writes to the log, with its value.
+        let known: Vec<(String, String)> = url
+            .query_pairs()
+            .filter(|(key, _)| POSTGRES_OPTIONS.contains(&key.as_ref()))
+            .map(|(key, value)| (key.into_owned(), value.into_owned()))
+            .collect();
+        url.set_query(None);
+        if !known.is_empty() {
+            url.query_pairs_mut().extend_pairs(known);
+        }
+        Ok(Self::Postgres(url))
     }
 }
 
@@ -126,6 +152,20 @@ mod tests {
         ] {
             assert_eq!(told(uri), None, "{uri}");
         }
+    }
+
+    #[test]
+    fn what_the_driver_does_not_know_is_left_out_with_its_value() {
+        let read = Address::parse(
+            "postgresql://db/mlflow?sslmode=require&sslpassword=secret&options=-csearch_path%3Dm",
+        );
+        let Some(Ok(Address::Postgres(url))) = read else {
+            panic!("{read:?}")
+        };
+        assert_eq!(
+            url.as_str(),
+            "postgres://db/mlflow?sslmode=require&options=-csearch_path%3Dm"
+        );
     }
 
     #[test]

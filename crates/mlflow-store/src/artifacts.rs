@@ -4,6 +4,7 @@
 //! Whoever may reach a cloud's storage is said by that cloud's own environment variables (`AWS_…`, `GOOGLE_…`,
 //! `AZURE_…`), which the library reads as every tool of that cloud does.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Component, Path as FilePath};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ClientConfigKey, ObjectStore, ObjectStoreExt, RetryConfig};
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::error::DatabaseError;
@@ -30,8 +32,14 @@ const KEPT_STORES: usize = 64;
 const RETRIES: usize = 3;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Time for a storage to begin its answer, all tries together.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// Time in which more of an answer must come.
+const READ_TIMEOUT: &str = "30s";
+
 /// Where artifacts are found.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Artifacts {
     /// What stands for `mlflow-artifacts:/`: the `--artifacts-destination` of the MLflow server.
     destination: Option<String>,
@@ -52,6 +60,13 @@ enum Place {
     Folder(String),
     /// A folder of a bucket.
     Bucket(Url),
+}
+
+/// Without what a storage was made from.
+impl std::fmt::Debug for Artifacts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Artifacts").finish_non_exhaustive()
+    }
 }
 
 impl Artifacts {
@@ -75,14 +90,22 @@ impl Artifacts {
                      folder or bucket that it keeps them in",
                 )
             })?;
+            if destination.starts_with("mlflow-artifacts:") {
+                return Err(unreachable_place(
+                    "MLFLOW_ARTIFACTS_DESTINATION must be a folder or a bucket, not another server's artifacts",
+                ));
+            }
             let whole = format!("{}/{}", destination.trim_end_matches('/'), path.trim_matches('/'));
             return self.place(&whole);
         }
         let Some((scheme, _)) = location.split_once("://") else {
-            return folder(location.strip_prefix("file:").unwrap_or(location));
+            return match location.strip_prefix("file:") {
+                Some(path) => folder(&decoded(path)?),
+                None => folder(location),
+            };
         };
         match scheme {
-            "file" => folder(location.strip_prefix("file://").unwrap_or_default()),
+            "file" => folder(&decoded(location.strip_prefix("file://").unwrap_or_default())?),
             "s3" | "s3a" | "gs" | "abfs" | "abfss" | "az" | "azure" => bucket(location),
             // MLflow's name for Azure's blobs; the library knows the same account by its newer name.
             "wasbs" | "wasb" => bucket(&location.replacen("wasb", "abfs", 1).replacen(
@@ -131,7 +154,11 @@ impl Artifacts {
 /// [`DatabaseError::Artifact`] when the storage fails.
 pub(crate) async fn open_spans(artifacts: &Artifacts, location: &str) -> Result<ArtifactText, DatabaseError> {
     let (store, path) = artifacts.store(&artifacts.place(location)?)?;
-    match store.get(&path).await {
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, store.get(&path)).await;
+    let Ok(answer) = answer else {
+        return Err(DatabaseError::Timeout(ANSWER_TIMEOUT));
+    };
+    match answer {
         Ok(found) => Ok(ArtifactText {
             length: found.meta.size,
             pieces: found.into_stream(),
@@ -161,7 +188,18 @@ fn folder(path: &str) -> Result<Place, DatabaseError> {
     text.ok_or_else(|| unreachable_place("their artifact location is no path"))
 }
 
+/// A path of a URL.
+fn decoded(path: &str) -> Result<Cow<'_, str>, DatabaseError> {
+    percent_decode_str(path)
+        .decode_utf8()
+        .map_err(|_| unreachable_place("their artifact location is no path"))
+}
+
+/// Reading a URL takes `..` for a step up: it is looked for before.
 fn bucket(location: &str) -> Result<Place, DatabaseError> {
+    if decoded(location)?.split('/').any(|part| part == "..") {
+        return Err(unreachable_place("their artifact location is no plain path"));
+    }
     Url::parse(location)
         .map(Place::Bucket)
         .map_err(|_| unreachable_place("their artifact location is no URL"))
@@ -181,16 +219,26 @@ fn connect(bucket: &Url) -> object_store::Result<Arc<dyn ObjectStore>> {
         "gs" => {
             let builder = GoogleCloudStorageBuilder::from_env().with_url(bucket.as_str());
             let builder = builder.with_config(GoogleConfigKey::Client(ClientConfigKey::Timeout), unlimited);
+            let builder = builder.with_config(
+                GoogleConfigKey::Client(ClientConfigKey::ReadTimeout),
+                READ_TIMEOUT,
+            );
             Arc::new(builder.with_retry(retry).build()?)
         }
         "s3" | "s3a" => {
             let builder = AmazonS3Builder::from_env().with_url(bucket.as_str());
             let builder = builder.with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), unlimited);
+            let builder = builder.with_config(
+                AmazonS3ConfigKey::Client(ClientConfigKey::ReadTimeout),
+                READ_TIMEOUT,
+            );
             Arc::new(builder.with_retry(retry).build()?)
         }
         _ => {
             let builder = MicrosoftAzureBuilder::from_env().with_url(bucket.as_str());
             let builder = builder.with_config(AzureConfigKey::Client(ClientConfigKey::Timeout), unlimited);
+            let builder =
+                builder.with_config(AzureConfigKey::Client(ClientConfigKey::ReadTimeout), READ_TIMEOUT);
             Arc::new(builder.with_retry(retry).build()?)
         }
     })
@@ -215,6 +263,8 @@ mod tests {
         for (location, is) in [
             ("/data/1/traces/tr-1/artifacts", "/data/1/traces/tr-1/artifacts"),
             ("file:///data/1", "/data/1"),
+            ("file:///my%20data/1", "/my data/1"),
+            ("file:/data/1", "/data/1"),
             (
                 "mlflow-artifacts:/1/traces/tr-1/artifacts",
                 "/srv/artifacts/1/traces/tr-1/artifacts",
@@ -236,12 +286,21 @@ mod tests {
     }
 
     #[test]
+    fn a_destination_that_leads_back_to_itself_is_refused() {
+        let artifacts = Artifacts::new(Some("mlflow-artifacts:/".into()));
+        assert!(artifacts.place("mlflow-artifacts:/1/traces").is_err());
+    }
+
+    #[test]
     fn what_leads_elsewhere_is_refused() {
         for location in [
             "",
             "/data/../etc",
             "file:///a/../b",
             "mlflow-artifacts:/../../etc",
+            "file:///a/%2e%2E/b",
+            "s3://b/../x",
+            "s3://b/a/%2e%2e/x",
             "http://host/x",
             "dbfs:/x/../y",
         ] {

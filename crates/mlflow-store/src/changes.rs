@@ -1,9 +1,12 @@
 //! Whether anything in the database changed: asked for so little that an answer whose time is over need not be read
 //! anew.
 
+use tokio::time::timeout;
+
 use crate::MlflowStore;
 use crate::error::DatabaseError;
 use crate::pool::Pool;
+use crate::row::Row;
 use crate::sql::Statement;
 
 impl MlflowStore {
@@ -12,26 +15,37 @@ impl MlflowStore {
     ///
     /// In SQLite it is `PRAGMA data_version`, which compares on one connection only: one is kept for it, and a new one
     /// counts as a change. In PostgreSQL it is what a snapshot sees: a write that is committed changes it. (So do writes to
-    /// other databases of that server, which costs a read.)
+    /// other databases of that server, which costs a read.) One that only follows another server does not tell: there the
+    /// snapshot lags behind what can be read.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn data_version(&self) -> Result<String, DatabaseError> {
+    pub async fn data_version(&self) -> Result<Option<String>, DatabaseError> {
         let (watching, limit) = (&self.0.watching, self.0.limit);
-        let statement = Statement::new(
-            self.dialect(),
-            self.dialect()
-                .pick("PRAGMA data_version", "SELECT txid_current_snapshot()::text"),
-        );
-        let rows = watching.fetch_all(&statement, limit).await?;
-        let row = rows.first().ok_or_else(|| DatabaseError::Unreadable {
-            table: "MLflow's database",
-            reason: "it does not tell its state".to_owned(),
-        })?;
         match watching {
-            // There is one connection at most: no other was opened since it told this.
-            Pool::Sqlite(pool) => Ok(format!("{}:{}", pool.opened(), row.needed_int(0)?)),
-            Pool::Postgres(_) => row.needed_text(0),
+            Pool::Sqlite(pool) => {
+                let statement = Statement::new(self.dialect(), "PRAGMA data_version");
+                let told = async {
+                    let mut held = pool.acquire().await?;
+                    let rows = held.fetch_all(&statement).await?;
+                    // While it is held: there is one at most, so this is the number of the one that told.
+                    let number = pool.opened();
+                    held.release();
+                    let row = Row::Sqlite(rows.into_iter().next().unwrap_or_default());
+                    Ok(Some(format!("{number}:{}", row.needed_int(0)?)))
+                };
+                timeout(limit, told)
+                    .await
+                    .unwrap_or(Err(DatabaseError::Timeout(limit)))
+            }
+            Pool::Postgres(_) => {
+                let statement = Statement::new(
+                    self.dialect(),
+                    "SELECT CASE WHEN NOT pg_is_in_recovery() THEN txid_current_snapshot()::text END",
+                );
+                let rows = watching.fetch_all(&statement, limit).await?;
+                rows.first().map_or(Ok(None), |row| row.text(0))
+            }
         }
     }
 }

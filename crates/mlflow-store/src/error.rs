@@ -21,9 +21,6 @@ pub enum DatabaseError {
     /// The request is wrong: a filter or a page token that cannot be read, for example.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The request is right, but things do not stand so that it can be done.
-    #[error("{0}")]
-    Conflict(String),
     /// This is no database of an MLflow that we can read.
     #[error(
         "the database {found}; trace-server reads MLflow's schema from 2.14 to 3.17 (known to it: {known})"
@@ -137,10 +134,14 @@ impl From<sqlx::Error> for DatabaseError {
                 Self::Unreachable(error.into())
             }
             sqlx::Error::Database(database) => match database.code().as_deref() {
-                // A failed serialisation and a deadlock.
-                Some("40001" | "40P01") => Self::Busy(database.message().to_owned()),
+                // A failed serialisation, a deadlock, a lock not had in time, a statement cut off by its time.
+                Some("40001" | "40P01" | "55P03" | "57014") => Self::Busy(database.message().to_owned()),
                 // A regular expression that cannot be read.
                 Some("2201B") => Refusal::new(format!("{BAD_PATTERN}: {}", database.message())).into(),
+                // Values that cannot be what the statement takes them for.
+                Some(code) if code.starts_with("22") => {
+                    Refusal::new(format!("the database refuses a value: {}", database.message())).into()
+                }
                 // Too many connections, and shutdowns.
                 Some("53300" | "57P01" | "57P02" | "57P03") => Self::Unreachable(error.into()),
                 // Connection exceptions.

@@ -1,7 +1,7 @@
 //! MLflow's own database, read and written in place: SQLite, which MLflow makes by default, and PostgreSQL.
 //!
 //! [`MlflowStore`] offers what a client of an MLflow server offers, for the same tables and by the same rules, without the
-//! server. A read is one statement over one view of the data; texts of spans pass through as they are stored.
+//! server. A trace, a page, a run is one statement over one view of the data; texts of spans pass through as they are stored.
 //!
 //! - Schemas: read are those of MLflow 2.14 to 3.17, told by their columns (see `schema`). Written is to those alone whose
 //!   writes were held against MLflow's own, row by row; to others nothing is written. Nobody's database is ever migrated.
@@ -35,6 +35,7 @@ mod trace_row;
 mod traces;
 mod write;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,6 +118,14 @@ impl MlflowStore {
     /// Where the database is; no password in it.
     pub fn address(&self) -> String {
         self.0.address.to_string()
+    }
+
+    /// The file, where the database is one.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.0.address {
+            Address::Sqlite(path) => Some(path),
+            Address::Postgres(_) => None,
+        }
     }
 
     /// What was found there, in a few words: the schema's revision, the MLflow release that has it, whether it is written

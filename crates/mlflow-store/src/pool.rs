@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, Postgres};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, ConnectOptions, query_with};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, query_with};
 use tokio::time::timeout;
 
 use crate::address::Address;
@@ -16,6 +17,9 @@ use crate::sqlite::{Access, Held, Sqlite};
 
 /// How long a statement waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection that was idle for longer is asked whether it is still there.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// Writers at once where the database can have several.
 const WRITERS: u32 = 4;
@@ -64,9 +68,16 @@ impl Pool {
                 let pool = PgPoolOptions::new()
                     .max_connections(connections)
                     .acquire_timeout(ACQUIRE_TIMEOUT)
-                    // Asked for each time otherwise, which costs as much as a small read; a broken connection is told by
-                    // its error.
-                    .test_before_acquire(false);
+                    // One in use a moment ago is well; to ask each costs as much as a small read.
+                    .test_before_acquire(false)
+                    .before_acquire(|connection, meta| {
+                        Box::pin(async move {
+                            if meta.idle_for > TRUSTED_FOR {
+                                connection.ping().await?;
+                            }
+                            Ok(true)
+                        })
+                    });
                 Ok(Self::Postgres(pool.connect_lazy_with(options)))
             }
         }
@@ -93,14 +104,12 @@ impl Pool {
                     .into_iter()
                     .map(Row::Sqlite)
                     .collect()),
-                Self::Postgres(pool) => match postgres(statement).fetch_all(pool).await {
-                    Ok(rows) => Ok(rows.into_iter().map(Row::Postgres).collect()),
-                    // None could be had in time though none is open: none could be made.
-                    Err(error @ sqlx::Error::PoolTimedOut) if pool.size() == 0 => {
-                        Err(DatabaseError::Unreachable(error.into()))
-                    }
-                    Err(error) => Err(error.into()),
-                },
+                Self::Postgres(pool) => {
+                    let mut held = Watched::acquire(pool).await?;
+                    let rows = postgres(statement).fetch_all(&mut *held.connection).await?;
+                    held.release();
+                    Ok(rows.into_iter().map(Row::Postgres).collect())
+                }
             }
         };
         timeout(limit, rows)
@@ -116,7 +125,47 @@ impl Pool {
                 held.command("BEGIN IMMEDIATE").await?;
                 Ok(Transaction::Sqlite(held))
             }
-            Self::Postgres(pool) => Ok(Transaction::Postgres(pool.begin().await?)),
+            Self::Postgres(pool) => {
+                let mut held = Watched::acquire(pool).await?;
+                held.connection.execute("BEGIN").await?;
+                Ok(Transaction::Postgres(held))
+            }
+        }
+    }
+}
+
+/// A connection to PostgreSQL in use. One that is not given back is closed: who has it next would wait for the end of a
+/// statement that nobody waits for, and what was not committed is undone.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    connection: PoolConnection<Postgres>,
+    is_released: bool,
+}
+
+impl Watched {
+    async fn acquire(pool: &PgPool) -> Result<Self, DatabaseError> {
+        match pool.acquire().await {
+            Ok(connection) => Ok(Self {
+                connection,
+                is_released: false,
+            }),
+            // None could be had in time though none is open: none could be made.
+            Err(error @ sqlx::Error::PoolTimedOut) if pool.size() == 0 => {
+                Err(DatabaseError::Unreachable(error.into()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn release(mut self) {
+        self.is_released = true;
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if !self.is_released {
+            self.connection.close_on_drop();
         }
     }
 }
@@ -125,7 +174,7 @@ impl Pool {
 #[derive(Debug)]
 pub(crate) enum Transaction {
     Sqlite(Held),
-    Postgres(sqlx::Transaction<'static, Postgres>),
+    Postgres(Watched),
 }
 
 impl Transaction {
@@ -145,7 +194,7 @@ impl Transaction {
                 .map(Row::Sqlite)
                 .collect()),
             Self::Postgres(all) => {
-                let rows = postgres(statement).fetch_all(&mut **all).await?;
+                let rows = postgres(statement).fetch_all(&mut *all.connection).await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
         }
@@ -155,7 +204,10 @@ impl Transaction {
     pub(crate) async fn execute(&mut self, statement: &Statement) -> Result<u64, DatabaseError> {
         match self {
             Self::Sqlite(held) => held.execute(statement).await,
-            Self::Postgres(all) => Ok(postgres(statement).execute(&mut **all).await?.rows_affected()),
+            Self::Postgres(all) => Ok(postgres(statement)
+                .execute(&mut *all.connection)
+                .await?
+                .rows_affected()),
         }
     }
 
@@ -165,7 +217,10 @@ impl Transaction {
                 held.command("COMMIT").await?;
                 held.release();
             }
-            Self::Postgres(all) => all.commit().await?,
+            Self::Postgres(mut all) => {
+                all.connection.execute("COMMIT").await?;
+                all.release();
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::MlflowStore;
+use crate::dialect::Dialect;
 use crate::error::DatabaseError;
 use crate::filter::{Refusal, RunFilter, RunOrder};
 use crate::json_list::list;
@@ -25,16 +26,8 @@ impl MlflowStore {
     /// # Errors
     /// [`DatabaseError::NotFound`].
     pub async fn get_run(&self, id: &RunId) -> Result<Run, DatabaseError> {
-        let mut statement = Statement::new(self.dialect(), "");
-        push_with_children(&mut statement);
-        statement
-            .push("(SELECT ")
-            .push(OWN)
-            .push(" FROM runs r WHERE r.run_uuid = ")
-            .bind(id.as_str())
-            .push(") page");
-        let rows = self.fetch_all(&statement).await?;
-        rows.first().map_or_else(|| Err(unknown_run(id)), read)
+        let rows = self.fetch_all(&one(self.dialect(), id)).await?;
+        only(&rows, id)
     }
 
     /// One page of the runs of some experiments.
@@ -77,6 +70,23 @@ impl MlflowStore {
             next_page_token: has_more.then(|| write_page_token(offset + wanted)),
         })
     }
+}
+
+/// Reads one run; the rows are for [`only`].
+pub(crate) fn one(dialect: Dialect, id: &RunId) -> Statement {
+    let mut statement = Statement::new(dialect, "");
+    push_with_children(&mut statement);
+    statement
+        .push("(SELECT ")
+        .push(OWN)
+        .push(" FROM runs r WHERE r.run_uuid = ")
+        .bind(id.as_str())
+        .push(") page");
+    statement
+}
+
+pub(crate) fn only(rows: &[Row], id: &RunId) -> Result<Run, DatabaseError> {
+    rows.first().map_or_else(|| Err(unknown_run(id)), read)
 }
 
 pub(crate) fn unknown_run(id: &RunId) -> DatabaseError {

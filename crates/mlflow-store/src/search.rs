@@ -59,13 +59,14 @@ impl MlflowStore {
         let has_more = traces.len() > wanted;
         traces.truncate(wanted);
         Ok(TracePage {
-            traces,
+            // One that cannot be read is told in the log and does not hide the page.
+            traces: traces.into_iter().filter_map(told).collect(),
             next_page_token: has_more.then(|| write_page_token(search.offset + search.wanted)),
         })
     }
 
     /// One more than wanted, which tells whether there is a next page.
-    async fn find(&self, search: &Search) -> Result<Vec<TraceInfo>, DatabaseError> {
+    async fn find(&self, search: &Search) -> Result<Vec<Result<TraceInfo, DatabaseError>>, DatabaseError> {
         let schema = self.schema().await?;
         let knows_itself = self.dialect() == Dialect::Postgres;
         if knows_itself || search.filter.is_open() || search.filter.is_narrow() {
@@ -134,6 +135,11 @@ impl MlflowStore {
         statement.push(" OFFSET ").bind(search.offset).push(") page");
         Ok(statement)
     }
+}
+
+fn told(trace: Result<TraceInfo, DatabaseError>) -> Option<TraceInfo> {
+    let told = |error: &DatabaseError| tracing::warn!(%error, "a trace is left out of a search");
+    trace.inspect_err(told).ok()
 }
 
 impl Search {

@@ -29,6 +29,8 @@ const READ_AHEAD: usize = 2;
 pub struct StoredSpans {
     /// How many bytes come.
     pub content_length: Option<u64>,
+    /// The bytes of the largest span, where that is known before it is read.
+    pub largest_span: Option<u64>,
     /// What comes. Dropping it ends the read.
     pub pieces: StoredPieces,
 }
@@ -62,6 +64,7 @@ impl From<ArtifactText> for StoredSpans {
     fn from(text: ArtifactText) -> Self {
         Self {
             content_length: Some(text.length),
+            largest_span: None,
             pieces: StoredPieces::Text(text.pieces.map_err(DatabaseError::Artifact).boxed()),
         }
     }
@@ -71,12 +74,12 @@ impl From<ArtifactText> for StoredSpans {
 struct Whereabouts {
     spans_location: Option<String>,
     artifact_location: Option<String>,
-    stored: Vec<Listed>,
+    stored: Vec<SpanLength>,
 }
 
 /// A span in the database: its id, and the length of its text.
 #[derive(Deserialize)]
-struct Listed(String, i64);
+struct SpanLength(String, i64);
 
 impl MlflowStore {
     /// Opens a trace's spans.
@@ -99,7 +102,7 @@ impl MlflowStore {
     }
 
     /// The spans of many traces in two statements, each trace's whole and in its order. Left out are traces whose spans are
-    /// not in the database and those that would make more than so many bytes with the ones before them.
+    /// not in the database and those that do not fit into so many bytes together.
     ///
     /// # Errors
     /// When the database fails.
@@ -125,6 +128,8 @@ impl MlflowStore {
                 .map_err(|_| broken("a trace's id is none"))?;
             spans.entry(id).or_default().push(text.content);
         }
+        // Archived since the look at their lengths.
+        spans.retain(|_, texts| texts.iter().all(|text| !text.is_empty()));
         Ok(spans)
     }
 
@@ -144,10 +149,10 @@ impl MlflowStore {
         );
         statement.is_one_of("l.request_id", &texts(ids));
         statement.push(" GROUP BY s.trace_id) f");
-        let found: Vec<(String, i64, i64)> = self.fetch_list(&statement, "spans").await?;
+        let found = self.fetch_list::<(String, i64, i64)>(&statement, "spans").await?;
         let mut left = i64::try_from(bytes).unwrap_or(i64::MAX);
         // Archived spans keep their rows and lose their content (3.14).
-        let fitting = found.into_iter().filter(|(_, size, smallest)| {
+        let fitting = found.into_iter().flatten().filter(|(_, size, smallest)| {
             let fits = *smallest > 0 && *size <= left;
             left -= if fits { *size } else { 0 };
             fits
@@ -183,15 +188,16 @@ impl MlflowStore {
         })
     }
 
-    fn open_stored(&self, id: &TraceId, listed: Vec<Listed>) -> Result<StoredSpans, DatabaseError> {
+    fn open_stored(&self, id: &TraceId, listed: Vec<SpanLength>) -> Result<StoredSpans, DatabaseError> {
         if listed.is_empty() {
             return Err(DatabaseError::SpansNotFound("none were logged yet".to_owned()));
         }
         // Archived spans keep their rows and lose their content (3.14).
-        if listed.iter().any(|Listed(_, bytes)| *bytes == 0) {
+        if listed.iter().any(|SpanLength(_, bytes)| *bytes == 0) {
             return Err(archived());
         }
-        let bytes: i64 = listed.iter().map(|Listed(_, bytes)| bytes).sum();
+        let lengths = || listed.iter().map(|SpanLength(_, bytes)| *bytes);
+        let (bytes, largest) = (lengths().sum::<i64>(), lengths().max().unwrap_or_default());
         let (store, id) = (self.clone(), id.clone());
         let pieces = stream::iter(portions(listed)).map(move |portion| {
             let (store, id) = (store.clone(), id.clone());
@@ -200,6 +206,7 @@ impl MlflowStore {
         let pieces = pieces.buffered(READ_AHEAD);
         Ok(StoredSpans {
             content_length: u64::try_from(bytes).ok(),
+            largest_span: u64::try_from(largest).ok(),
             pieces: StoredPieces::Spans(pieces.boxed()),
         })
     }
@@ -216,6 +223,9 @@ impl MlflowStore {
         if texts.len() != span_ids.len() {
             let message = "some were deleted while they were read".to_owned();
             return Err(DatabaseError::SpansNotFound(message));
+        }
+        if texts.iter().any(|text| text.content.is_empty()) {
+            return Err(archived());
         }
         Ok(texts.into_iter().map(|text| text.content).collect())
     }
@@ -268,9 +278,9 @@ fn broken(reason: &str) -> DatabaseError {
 }
 
 /// Cuts a list of spans into what is read at once.
-fn portions(listed: Vec<Listed>) -> Vec<Arc<[String]>> {
+fn portions(listed: Vec<SpanLength>) -> Vec<Arc<[String]>> {
     let (mut portions, mut portion, mut size) = (Vec::new(), Vec::new(), 0);
-    for Listed(span_id, bytes) in listed {
+    for SpanLength(span_id, bytes) in listed {
         if size + bytes > PORTION_BYTES && !portion.is_empty() {
             portions.push(std::mem::take(&mut portion).into());
             size = 0;
@@ -292,7 +302,7 @@ mod tests {
         let listed = sizes
             .iter()
             .enumerate()
-            .map(|(index, bytes)| Listed(index.to_string(), *bytes));
+            .map(|(index, bytes)| SpanLength(index.to_string(), *bytes));
         let portions = portions(listed.collect());
         let order: Vec<_> = portions
             .iter()

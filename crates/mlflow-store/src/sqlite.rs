@@ -4,9 +4,10 @@
 //! costs several times the reading. Here a statement runs to its end on one thread, and is interrupted when nobody waits
 //! for it any more.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -57,8 +58,15 @@ struct Inner {
     access: Access,
     free: Arc<Semaphore>,
     /// The one used last is used next: it has the pages in its cache.
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Opened>>,
     opened: AtomicU64,
+}
+
+/// A connection, and the file it was opened on.
+#[derive(Debug)]
+struct Opened {
+    connection: Connection,
+    file: FileId,
 }
 
 impl Sqlite {
@@ -83,35 +91,48 @@ impl Sqlite {
         let Ok(Ok(permit)) = permit else {
             return Err(DatabaseError::Busy("no connection was free in time".to_owned()));
         };
-        let idle = self.idle().pop();
-        let connection = if let Some(connection) = idle {
-            connection
+        let opened = if let Some(idle) = self.pop_idle() {
+            idle
         } else {
             let pool = self.clone();
             blocking(move || pool.open()).await?
         };
         Ok(Held {
-            connection: Some(connection),
+            lease: Some(Lease {
+                opened,
+                _permit: permit,
+            }),
             pool: self.clone(),
-            _permit: permit,
         })
     }
 
     /// All rows of a statement.
     pub(crate) async fn fetch_all(&self, statement: &Statement) -> Result<Vec<Vec<Cell>>, DatabaseError> {
         let mut held = self.acquire().await?;
-        let rows = held.fetch_all(statement).await?;
+        let rows = held.fetch_all(statement).await;
         held.release();
-        Ok(rows)
+        rows
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Opened>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An idle connection. When another file stands under the name (a new one, a restored one), those to the old one are
+    /// closed: they would go on reading what nobody writes to any more.
+    fn pop_idle(&self) -> Option<Opened> {
+        let present = FileId::of(&self.0.path);
+        let mut idle = self.idle();
+        if idle.last().is_some_and(|last| Some(last.file) != present) {
+            idle.clear();
+        }
+        idle.pop()
     }
 
     /// Not opened as read-only: what a writer that was killed left half-done is undone by whoever reads next, which needs the
     /// right to write. The journal mode is the owner's choice and stays.
-    fn open(&self) -> Result<Connection, DatabaseError> {
+    fn open(&self) -> Result<Opened, DatabaseError> {
+        let file = FileId::of(&self.0.path).unwrap_or_default();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.0.path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -133,7 +154,18 @@ impl Sqlite {
             Ok(context.get_raw(1).as_str_or_null()?.map(is_match))
         })?;
         self.0.opened.fetch_add(1, Ordering::SeqCst);
-        Ok(connection)
+        Ok(Opened { connection, file })
+    }
+}
+
+/// Which file stands under a name: its device and its number there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct FileId(u64, u64);
+
+impl FileId {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(Self(metadata.dev(), metadata.ino()))
     }
 }
 
@@ -142,8 +174,16 @@ type Boxed = Box<dyn std::error::Error + Send + Sync>;
 /// A connection in use. One that is not given back is closed, which undoes what was not committed.
 #[derive(Debug)]
 pub(crate) struct Held {
-    connection: Option<Connection>,
+    /// Not here while a statement runs.
+    lease: Option<Lease>,
     pool: Sqlite,
+}
+
+/// A connection, and the right to have one open: they go together wherever the work on it is done, so that one whose work
+/// nobody waits for any more counts until it has ended.
+#[derive(Debug)]
+struct Lease {
+    opened: Opened,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -175,41 +215,54 @@ impl Held {
         &mut self,
         work: impl FnOnce(&Connection) -> Result<T, DatabaseError> + Send + 'static,
     ) -> Result<T, DatabaseError> {
-        let Some(connection) = self.connection.take() else {
-            return Err(DatabaseError::Busy("the connection is in use".to_owned()));
+        let interrupted = || DatabaseError::Busy("the work was interrupted".to_owned());
+        let lease = self.lease.take().ok_or_else(interrupted)?;
+        let is_left = Arc::new(AtomicBool::new(false));
+        let waiting = Waiting {
+            statement: Some(lease.opened.connection.get_interrupt_handle()),
+            is_left: Arc::clone(&is_left),
         };
-        let unwatched = Interrupting(Some(connection.get_interrupt_handle()));
-        let (connection, done) = blocking(move || {
-            let done = work(&connection);
-            Ok((connection, done))
+        let (lease, done) = blocking(move || {
+            // Only what runs can be interrupted: what nobody waits for any more is not begun.
+            if is_left.load(Ordering::SeqCst) {
+                return Err(interrupted());
+            }
+            let done = work(&lease.opened.connection);
+            Ok((lease, done))
         })
         .await?;
-        unwatched.disarm();
-        self.connection = Some(connection);
+        waiting.end();
+        self.lease = Some(lease);
         done
     }
 
-    /// Gives the connection back, for others to use.
+    /// Gives the connection back, for others to use, unless a transaction was left open on it.
     pub(crate) fn release(mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.pool.idle().push(connection);
+        if let Some(Lease { opened, .. }) = self.lease.take()
+            && opened.connection.is_autocommit()
+        {
+            self.pool.idle().push(opened);
         }
     }
 }
 
-/// Interrupts the statement unless it is disarmed first.
-struct Interrupting(Option<InterruptHandle>);
+/// Someone who waits for a statement, which is interrupted when they leave.
+struct Waiting {
+    statement: Option<InterruptHandle>,
+    is_left: Arc<AtomicBool>,
+}
 
-impl Interrupting {
-    fn disarm(mut self) {
-        self.0 = None;
+impl Waiting {
+    fn end(mut self) {
+        self.statement = None;
     }
 }
 
-impl Drop for Interrupting {
+impl Drop for Waiting {
     fn drop(&mut self) {
-        if let Some(handle) = &self.0 {
-            handle.interrupt();
+        if let Some(statement) = &self.statement {
+            self.is_left.store(true, Ordering::SeqCst);
+            statement.interrupt();
         }
     }
 }

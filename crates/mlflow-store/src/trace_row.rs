@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Timestamp, TraceInfo, TraceLocation, TraceState};
+use domain::{Assessment, Timestamp, TraceInfo, TraceLocation, TraceState};
 use serde::Deserialize;
 
 use crate::assessment_row::{self, AssessmentRow};
@@ -140,15 +140,19 @@ impl TraceRow {
             state: state(&self.status),
             trace_metadata,
             tags,
-            assessments: assessments
-                .map(AssessmentRow::into_assessment)
-                .collect::<Result<_, _>>()?,
+            assessments: assessments.filter_map(told).collect(),
             request_preview: self.request_preview,
             response_preview: self.response_preview,
         };
         info.set_execution_duration_ms(self.execution_time_ms.and_then(|ms| u64::try_from(ms).ok()));
         Ok(info)
     }
+}
+
+/// An assessment that cannot be read is told in the log and does not hide its trace.
+fn told(assessment: AssessmentRow) -> Option<Assessment> {
+    let told = |error: &DatabaseError| tracing::warn!(%error, "an assessment is left out of its trace");
+    assessment.into_assessment().inspect_err(told).ok()
 }
 
 fn texts(object: Option<BTreeMap<String, Option<String>>>) -> BTreeMap<String, String> {

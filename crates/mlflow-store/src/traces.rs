@@ -35,20 +35,23 @@ impl MlflowStore {
         statement.is_one_of("t.request_id", &texts(ids));
         statement.push(") page");
         let found = self.infos(&statement, &schema).await?;
-        let mut by_id: HashMap<_, _> = found
+        let keyed = |info: TraceInfo| (info.trace_id.clone(), info);
+        let mut by_id = found
             .into_iter()
-            .map(|info| (info.trace_id.clone(), info))
-            .collect();
+            .map(|info| info.map(keyed))
+            .collect::<Result<HashMap<_, _>, _>>()?;
         Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
     }
 
+    /// The traces that a statement finds, one or the other of which may be one that cannot be read.
     pub(crate) async fn infos(
         &self,
         statement: &Statement,
         schema: &Schema,
-    ) -> Result<Vec<TraceInfo>, DatabaseError> {
-        let rows: Vec<TraceRow> = self.fetch_list(statement, "trace_info").await?;
-        rows.into_iter().map(|row| row.into_info(schema.shape)).collect()
+    ) -> Result<Vec<Result<TraceInfo, DatabaseError>>, DatabaseError> {
+        let rows = self.fetch_list::<TraceRow>(statement, "trace_info").await?;
+        let read = |row: Result<TraceRow, _>| row?.into_info(schema.shape);
+        Ok(rows.into_iter().map(read).collect())
     }
 }
 

@@ -50,12 +50,16 @@ fn push_join(
 }
 
 impl TraceOrder {
-    /// The direction of an order that is by time before all else.
+    /// The direction of an order that is by time, and among those of one time by id.
     pub(crate) fn by_time(&self) -> Option<Direction> {
-        match self.keys.first() {
-            None => Some(Direction::Descending),
-            Some((TraceKey::Timestamp, direction)) => Some(*direction),
-            Some(_) => None,
+        match self.keys.as_slice() {
+            [] => Some(Direction::Descending),
+            [(TraceKey::Timestamp, direction)]
+            | [
+                (TraceKey::Timestamp, direction),
+                (TraceKey::RequestId, Direction::Ascending),
+            ] => Some(*direction),
+            _ => None,
         }
     }
 

@@ -28,7 +28,11 @@ pub(super) fn push_spans(
                 .push(" = t.experiment_id");
         }
         Approach::Gather => {
-            statement.push("t.request_id IN (SELECT s.trace_id FROM spans s WHERE ");
+            // A span counts for a trace of its own experiment, which goes without saying where only one is searched.
+            statement.push(match scope.experiments {
+                [_] => "t.request_id IN (SELECT s.trace_id FROM spans s WHERE ",
+                _ => "(t.request_id, t.experiment_id) IN (SELECT s.trace_id, s.experiment_id FROM spans s WHERE ",
+            });
             statement.is_one_of("s.experiment_id", scope.experiments);
         }
     }

@@ -70,10 +70,13 @@ async fn create(
     let found = all.fetch_all(&place(dialect, trace, false)).await?;
     let row = found.first().ok_or_else(|| unknown_trace(trace))?;
     // The queue comes before the trace's row in MLflow, too: two who lock in one order do not wait for each other.
-    rollups::invalidate(all, row.needed_int(0)?, row.needed_int(1)?).await?;
+    let (experiment_id, timestamp_ms) = (row.needed_int(0)?, row.needed_int(1)?);
+    rollups::invalidate(all, experiment_id, timestamp_ms).await?;
     let locked = all.fetch_all(&place(dialect, trace, true)).await?;
     let row = locked.first().ok_or_else(|| unknown_trace(trace))?;
-    let (experiment_id, timestamp_ms) = (row.needed_int(0)?, row.needed_int(1)?);
+    if (row.needed_int(0)?, row.needed_int(1)?) != (experiment_id, timestamp_ms) {
+        return Err(came_between());
+    }
     let (id, now) = (format!("a-{}", random_id()), unix_ms());
     let mut insert = Statement::new(dialect, "INSERT INTO assessments (valid, assessment_id, trace_id, name, assessment_type, value, created_timestamp,
          last_updated_timestamp, experiment_id, trace_timestamp_ms, source_type, source_id, rationale, assessment_metadata,
@@ -110,23 +113,19 @@ async fn change(
     update: &AssessmentUpdate,
 ) -> Result<Assessment, DatabaseError> {
     let dialect = all.dialect();
-    let mut place = Statement::new(
-        dialect,
-        "SELECT experiment_id, trace_timestamp_ms FROM assessments WHERE assessment_id = ",
-    );
-    place.bind(id.as_str());
-    place.push(dialect.pick("", " FOR UPDATE"));
-    let place = all.fetch_all(&place).await?;
+    // The queue first, then the row: as in `create`.
+    let place = place_of(all, id, false).await?;
+    if let Some((experiment_id, timestamp_ms)) = place {
+        rollups::invalidate(all, experiment_id, timestamp_ms).await?;
+    }
+    if place_of(all, id, true).await? != place {
+        return Err(came_between());
+    }
     let found = all.fetch_all(&one(dialect, trace, id.as_str())).await?;
     let given = read(found.first().ok_or_else(|| unknown(trace, id))?)?;
     if given.kind() != Some(update.kind) {
         let kind = kind_word(update.kind);
         return Err(Refusal::new(format!("assessment {id} is no {kind}, which it cannot become")).into());
-    }
-    if let Some(row) = place.first()
-        && let (Some(experiment_id), Some(timestamp_ms)) = (row.int(0)?, row.int(1)?)
-    {
-        rollups::invalidate(all, experiment_id, timestamp_ms).await?;
     }
     let mut metadata = given.metadata;
     metadata.extend(update.metadata.clone());
@@ -160,9 +159,11 @@ pub(super) async fn delete_of_run(all: &mut Transaction, run: &RunId) -> Result<
          WHERE experiment_id IS NOT NULL AND trace_timestamp_ms IS NOT NULL AND ",
     );
     push_condition(&mut affected);
-    for row in all.fetch_all(&affected).await? {
-        rollups::invalidate(all, row.needed_int(0)?, row.needed_int(1)?).await?;
-    }
+    let rows = all.fetch_all(&affected).await?;
+    let places = rows
+        .iter()
+        .map(|row| Ok((row.needed_int(0)?, row.needed_int(1)?)));
+    rollups::invalidate_all(all, places.collect::<Result<Vec<_>, DatabaseError>>()?).await?;
     let mut delete = Statement::new(dialect, "DELETE FROM assessments WHERE ");
     push_condition(&mut delete);
     all.execute(&delete).await.map(|_| ())
@@ -179,6 +180,31 @@ fn place(dialect: Dialect, trace: &TraceId, is_locked: bool) -> Statement {
         statement.push(dialect.pick("", " FOR UPDATE"));
     }
     statement
+}
+
+/// The experiment and time that stand in an assessment; none in those of an MLflow before it copied them.
+async fn place_of(
+    all: &mut Transaction,
+    id: &AssessmentId,
+    is_locked: bool,
+) -> Result<Option<(i64, i64)>, DatabaseError> {
+    let mut statement = Statement::new(
+        all.dialect(),
+        "SELECT experiment_id, trace_timestamp_ms FROM assessments WHERE assessment_id = ",
+    );
+    statement.bind(id.as_str());
+    if is_locked {
+        statement.push(all.dialect().pick("", " FOR UPDATE"));
+    }
+    let rows = all.fetch_all(&statement).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    Ok(row.int(0)?.zip(row.int(1)?))
+}
+
+fn came_between() -> DatabaseError {
+    DatabaseError::Busy("another write came in between".to_owned())
 }
 
 fn one(dialect: Dialect, trace: &TraceId, id: &str) -> Statement {

@@ -1,5 +1,7 @@
 //! MLflow's daily statistics of assessments, where they are switched on.
 
+use std::collections::BTreeSet;
+
 use domain::Timestamp;
 
 use super::unix_ms;
@@ -17,12 +19,35 @@ pub(super) async fn invalidate(
     experiment_id: i64,
     trace_timestamp_ms: i64,
 ) -> Result<(), DatabaseError> {
-    if trace_timestamp_ms > unix_ms() - ADDED_UP_AFTER_MS {
-        return Ok(());
+    invalidate_all(all, [(experiment_id, trace_timestamp_ms)]).await
+}
+
+/// The same for the days of many: each once, and in one order, so that two who do it do not wait for each other.
+pub(super) async fn invalidate_all(
+    all: &mut Transaction,
+    places: impl IntoIterator<Item = (i64, i64)>,
+) -> Result<(), DatabaseError> {
+    let added_up_until = unix_ms() - ADDED_UP_AFTER_MS;
+    let old = places
+        .into_iter()
+        .filter(|(_, timestamp_ms)| *timestamp_ms <= added_up_until);
+    let days: BTreeSet<_> = old
+        .map(|(experiment_id, timestamp_ms)| (experiment_id, day(timestamp_ms)))
+        .collect();
+    for (experiment_id, day) in days {
+        invalidate_day(all, experiment_id, day).await?;
     }
+    Ok(())
+}
+
+/// `2026-11-24`, in UTC.
+fn day(timestamp_ms: i64) -> String {
+    let time = Timestamp::from_unix_ms(timestamp_ms);
+    time.as_str().split('T').next().unwrap_or_default().to_owned()
+}
+
+async fn invalidate_day(all: &mut Transaction, experiment_id: i64, day: String) -> Result<(), DatabaseError> {
     let dialect = all.dialect();
-    let day = Timestamp::from_unix_ms(trace_timestamp_ms);
-    let day = day.as_str().split('T').next().unwrap_or_default();
     let mut statement = Statement::new(
         dialect,
         "INSERT INTO sql_trace_rollup_rebuild_queue (experiment_id, rollup_day, rollup_family) SELECT ",

@@ -10,7 +10,7 @@ use crate::error::DatabaseError;
 use crate::experiments::unknown_experiment;
 use crate::filter::Refusal;
 use crate::pool::Transaction;
-use crate::runs::unknown_run;
+use crate::runs::{self, unknown_run};
 use crate::sql::Statement;
 
 /// A run has its name twice: in its row and in this tag.
@@ -28,8 +28,13 @@ impl MlflowStore {
     /// tag cannot be kept; [`DatabaseError::ReadOnly`].
     pub async fn create_run(&self, new: &NewRun) -> Result<Run, DatabaseError> {
         check_tags(&new.tags)?;
-        let id = self.write(async |all| create(all, new).await).await?;
-        self.get_run(&id).await
+        // Read back within: what another does to it right after is none of this call.
+        self.write(async |all| {
+            let id = create(all, new).await?;
+            let rows = all.fetch_all(&runs::one(all.dialect(), &id)).await?;
+            runs::only(&rows, &id)
+        })
+        .await
     }
 
     /// Changes a run. One that ends without a time ends now, as MLflow's SDK has it.
@@ -67,6 +72,10 @@ impl MlflowStore {
         self.write(async |all| {
             check_active(all, id).await?;
             for (key, value) in last_of_each(tags) {
+                if key == RUN_NAME && value.is_empty() {
+                    // No name: MLflow leaves the run the one it has.
+                    continue;
+                }
                 if key == RUN_NAME {
                     let mut rename = Statement::new(all.dialect(), "UPDATE runs SET name = ");
                     rename.bind(value);
@@ -118,13 +127,13 @@ async fn create(all: &mut Transaction, new: &NewRun) -> Result<RunId, DatabaseEr
     let mut tags = last_of_each(&new.tags);
     let name = match (
         new.run_name.as_deref().filter(|name| !name.is_empty()),
-        tags.get(RUN_NAME),
+        tags.get(RUN_NAME).copied().filter(|name| !name.is_empty()),
     ) {
-        (Some(name), Some(tag)) if name != *tag => {
+        (Some(name), Some(tag)) if name != tag => {
             return Err(Refusal::new("run_name and the tag mlflow.runName must be the same").into());
         }
         (Some(name), _) => name.to_owned(),
-        (None, Some(tag)) => (*tag).to_owned(),
+        (None, Some(tag)) => tag.to_owned(),
         (None, None) => run_names::random(),
     };
     let id = random_id();

@@ -1,0 +1,105 @@
+//! What is odd in a store hides nothing else in it, and is told for what it is.
+
+use http::StatusCode;
+use serde_json::json;
+
+use crate::Kind;
+use crate::store::OwnStore;
+
+on_each_store! {
+    a_row_that_cannot_be_read_hides_no_other;
+    archived_spans_are_told_to_be_archived;
+    a_name_of_nothing_leaves_a_run_its_own;
+}
+
+async fn a_row_that_cannot_be_read_hides_no_other(kind: Kind) {
+    let store = OwnStore::new(kind).await;
+    store.run("label", &[]);
+    let odd = &store.traces[1];
+    store.run(
+        "execute",
+        &["UPDATE assessments SET assessment_type = 'rumour' WHERE name = (SELECT min(name) FROM assessments)"],
+    );
+    let is_sqlite = kind == Kind::Sqlite;
+    if is_sqlite {
+        // SQLite keeps a text where a number belongs.
+        let update = format!("UPDATE trace_info SET timestamp_ms = 'noon' WHERE request_id = '{odd}'");
+        store.run("execute", &[&update]);
+    }
+    let server = store.server().await;
+    let asker = server.as_local_user();
+    let page = asker.post_json("/api/mlflow/search-traces", &json!({})).await;
+    let found = crate::texts(&page["traces"], "/info/trace_id");
+    let expected = store.traces.iter().rev().filter(|&id| !(is_sqlite && id == odd));
+    assert_eq!(found, expected.cloned().collect::<Vec<_>>());
+    let batch = json!({"trace_ids": store.traces});
+    let batch = asker.post_json("/api/traces/batch", &batch).await;
+    for (id, trace) in store.traces.iter().zip(batch["traces"].as_array().unwrap()) {
+        assert_eq!(trace.is_null(), is_sqlite && id == odd, "{batch}");
+    }
+    if is_sqlite {
+        assert_eq!(batch["errors"][odd]["code"], "UPSTREAM_ERROR", "{batch}");
+        let (status, problem) = asker.try_get(&format!("/api/traces/{odd}")).await;
+        assert_eq!(status, StatusCode::BAD_GATEWAY, "{problem}");
+    }
+    let log = server.log().await.join("\n");
+    assert!(log.contains("an assessment is left out"), "{log}");
+    assert_eq!(log.contains("a trace is left out"), is_sqlite, "{log}");
+}
+
+async fn archived_spans_are_told_to_be_archived(kind: Kind) {
+    let store = OwnStore::new(kind).await;
+    let (archived, emptied) = (&store.traces[0], &store.traces[1]);
+    let tag = format!(
+        "UPDATE trace_tags SET value = 'ARCHIVE_REPO' WHERE key = 'mlflow.trace.spansLocation' AND request_id = '{archived}'"
+    );
+    let content = format!("UPDATE spans SET content = '' WHERE trace_id = '{emptied}'");
+    store.run("execute", &[&tag]);
+    store.run("execute", &[&content]);
+    let server = store.server().await;
+    let asker = server.as_local_user();
+    for id in [archived, emptied] {
+        let trace = asker.get_json(&format!("/api/traces/{id}")).await;
+        assert_eq!(trace["data"]["spans"], json!([]));
+        let told = trace["data"]["error"]["message"].as_str().unwrap();
+        assert!(told.contains("archive"), "{told}");
+        let (status, problem) = asker.try_get(&format!("/api/traces/{id}/spans")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains("archive"),
+            "{problem}"
+        );
+    }
+    let page = json!({"include_spans": true});
+    let page = asker.post_json("/api/mlflow/search-traces", &page).await;
+    for trace in page["traces"].as_array().unwrap() {
+        let id = trace["info"]["trace_id"].as_str().unwrap();
+        let is_gone = [archived, emptied].iter().any(|gone| *gone == id);
+        assert_eq!(
+            trace["data"]["spans"].as_array().unwrap().is_empty(),
+            is_gone,
+            "{trace}"
+        );
+    }
+}
+
+async fn a_name_of_nothing_leaves_a_run_its_own(kind: Kind) {
+    let store = OwnStore::new(kind).await;
+    let server = store.server().await;
+    let asker = server.as_local_user();
+    let run = json!({
+        "experiment_id": store.experiment, "run_name": "mine", "tags": {"mlflow.runName": ""}
+    });
+    let made = asker.post_json("/api/mlflow/runs/create", &run).await;
+    let id = made["run"]["info"]["run_id"].as_str().unwrap();
+    assert_eq!(made["run"]["info"]["run_name"], "mine");
+    let tags = json!({"run_id": id, "tags": [{"key": "mlflow.runName", "value": ""}]});
+    asker.post_json("/api/mlflow/runs/update", &tags).await;
+    let run = &asker.get_json(&format!("/api/mlflow/runs/{id}")).await["run"];
+    assert_eq!(run["info"]["run_name"], "mine", "{run}");
+    let is_named = |tag: &serde_json::Value| tag["key"] == "mlflow.runName" && tag["value"] == "mine";
+    assert!(
+        run["data"]["tags"].as_array().unwrap().iter().any(is_named),
+        "{run}"
+    );
+}
