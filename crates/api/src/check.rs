@@ -131,6 +131,9 @@ impl Report<'_> {
             return self.notes("reviews are kept in the workspace");
         }
         let database = config.reviews.store();
+        if let Err(error) = upstream.check_apart_from(&database) {
+            return self.fails("reviews cannot be kept", &error.to_string());
+        }
         let opened = async {
             Store::probe(&database).await?;
             Store::describe(&database)
@@ -207,7 +210,13 @@ impl Report<'_> {
                 let took = begun.elapsed().as_millis();
                 self.works(&format!("spans of {id} are read: {bytes} bytes in {took} ms"))
             }
-            Err(error) if error.is_without_spans() => self.notes(&format!("trace {id} has no stored spans")),
+            Err(error) if error.is_without_spans() => {
+                let why = error.why_without_spans().map(|why| format!(": {why}"));
+                self.notes(&format!(
+                    "trace {id} has no stored spans{}",
+                    why.unwrap_or_default()
+                ))
+            }
             Err(error) => self.fails(&error.to_string(), fix_for(&error)),
         }
     }
@@ -236,7 +245,6 @@ fn fix_for_database(error: &DatabaseError) -> &'static str {
         DatabaseError::NotFound(_)
         | DatabaseError::SpansNotFound(_)
         | DatabaseError::Refused(_)
-        | DatabaseError::Conflict(_)
         | DatabaseError::Failed(_)
         | DatabaseError::Unreadable { .. } => "look at the database's own log",
     }

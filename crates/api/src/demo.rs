@@ -50,7 +50,7 @@ pub enum StageError {
 }
 
 impl Stage {
-    /// Makes the store with its sample traces in a temporary folder, and turns the settings to it.
+    /// Makes the store with its sample traces in a temporary folder, and turns the settings to it, whose one user may do all.
     ///
     /// # Errors
     /// [`StageError`].
@@ -59,6 +59,7 @@ impl Stage {
         let demo = demo::create(folder.path()).await?;
         config.mlflow.use_database(&demo.database, &demo.experiment_id);
         config.reviews.use_file(&folder.path().join("reviews.db"));
+        config.access.open_to_all();
         Ok(Self { demo, folder })
     }
 

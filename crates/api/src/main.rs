@@ -12,11 +12,6 @@ use api::{check, serve, telemetry, wiring};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-/// Answers are megabytes that come and go: the system's allocator gives the pages of each back and asks for them anew, which
-/// costs more than filling them.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = Cli::read();
     let done = match cli.command {
@@ -45,9 +40,17 @@ fn demo(mut config: Config) -> Result<(), Box<dyn Error>> {
     let _last_lines = telemetry::start(config.logs.filter()?, config.logs.log_format);
     Runtime::new()?.block_on(async {
         let stage = Stage::set(&mut config).await?;
-        let server = wiring::server(&config).await?;
-        let source = Upstream::of(&config.mlflow)?.source();
-        let session = stage.fill(&server.services, source.as_ref()).await?;
+        let prepared = async {
+            let server = wiring::server(&config).await?;
+            let source = Upstream::of(&config.mlflow)?.source();
+            let session = stage.fill(&server.services, source.as_ref()).await?;
+            Ok::<_, Box<dyn Error>>((server, session))
+        };
+        // Stopped before it serves, it leaves no folder behind either.
+        let (server, session) = tokio::select! {
+            prepared = prepared => prepared?,
+            () = serve::told_to_stop() => return Ok(()),
+        };
         run(server, |base| stage.suggest(base, &session, &mut io::stderr())).await
     })
 }

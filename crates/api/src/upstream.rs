@@ -1,10 +1,12 @@
 //! Whoever keeps the traces, chosen once: a server that is asked over HTTP, or MLflow's own database.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use mlflow_client::{Flavor, MlflowClient};
 use mlflow_store::MlflowStore;
 use service::{TraceSink, TraceSource};
+use store::{Store, StoreConfig};
 use url::Url;
 
 use crate::config::{ConfigError, MlflowArgs, UpstreamConfig};
@@ -62,6 +64,27 @@ impl Upstream {
                 format!("{} with {}", server.base_url, server.credentials.describe())
             }
             Self::Database(store) => store.address(),
+        }
+    }
+
+    /// Refuses a database for reviews that is MLflow's own file, where neither our tables nor our journal mode belong. (A
+    /// PostgreSQL may hold both: our tables have names of their own.)
+    ///
+    /// # Errors
+    /// [`ConfigError::ReviewsInMlflow`].
+    pub fn check_apart_from(&self, reviews: &StoreConfig) -> Result<(), ConfigError> {
+        let Self::Database(store) = self else {
+            return Ok(());
+        };
+        let (mlflow, reviews) = (store.file(), Store::file(reviews).ok().flatten());
+        let real = |path: &Path| path.canonicalize().ok();
+        let is_one = mlflow
+            .and_then(real)
+            .is_some_and(|mlflow| Some(mlflow) == reviews.as_deref().and_then(real));
+        if is_one {
+            Err(ConfigError::ReviewsInMlflow)
+        } else {
+            Ok(())
         }
     }
 

@@ -134,6 +134,7 @@ async fn reviews(
         ));
     }
     let database = config.reviews.store();
+    upstream.check_apart_from(&database)?;
     let store = Store::open(&database).await?;
     let in_database = SqlReviews::new(store, upstream.sink());
     Ok((Arc::new(in_database), Store::describe(&database)?))

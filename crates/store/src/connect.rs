@@ -111,6 +111,17 @@ impl Store {
         })
     }
 
+    /// The file, where the database is one; it need not be there.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`].
+    pub fn file(config: &StoreConfig) -> Result<Option<PathBuf>, StoreError> {
+        Ok(match Address::parse(config.url.expose_secret())? {
+            Address::Sqlite(path) => Some(path),
+            Address::Postgres(_) => None,
+        })
+    }
+
     pub(crate) async fn connection(&self) -> Result<PoolConnection<Any>, StoreError> {
         Ok(self.pool.acquire().await?)
     }

@@ -31,6 +31,12 @@ pub struct AccessArgs {
 }
 
 impl AccessArgs {
+    /// Makes whoever asks the local user, a developer.
+    pub fn open_to_all(&mut self) {
+        self.developers = None;
+        self.trust_proxy = Some(false);
+    }
+
     /// Whether we run inside Databricks Apps, behind its proxy.
     pub fn is_databricks_app(&self) -> bool {
         given(self.databricks_app_name.as_ref()).is_some()

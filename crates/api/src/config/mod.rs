@@ -116,6 +116,11 @@ pub enum ConfigError {
     Database(#[from] mlflow_store::DatabaseError),
     #[error("TRACE_SERVER_REVIEWS is databricks, but MLFLOW_TRACKING_URI names a database; use auto or sql")]
     ReviewsInNoWorkspace,
+    #[error(
+        "DATABASE_URL names MLflow's own database; reviews are kept in a file of their own, such as the default \
+         sqlite://trace-server.db"
+    )]
+    ReviewsInMlflow,
     #[error("MLFLOW_EXPERIMENT_ID: {0}")]
     ExperimentId(#[from] domain::InvalidId),
     #[error("PORT {0:?} is not a port; use a number from 0 to 65535")]
