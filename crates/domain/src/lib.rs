@@ -26,6 +26,7 @@ mod rule;
 mod run;
 mod search;
 pub mod span;
+pub mod span_text;
 pub mod span_v2;
 mod timestamp;
 mod trace;

@@ -16,10 +16,10 @@ const COLUMNS: &str =
     a.last_updated_timestamp, a.source_type, a.source_id, a.span_id, a.rationale, a.overrides,
     CASE WHEN a.valid THEN 1 ELSE 0 END, a.assessment_metadata";
 
-/// Pushes a query of the assessments of `page.request_id`, the first given first: a list of [`AssessmentRow`].
+/// Pushes a query of the assessments of `page.request_id`: a list of [`AssessmentRow`].
 pub(crate) fn push_list(statement: &mut Statement) {
     statement.push("SELECT ").begin_list().push(COLUMNS);
-    statement.end_list(" ORDER BY a.created_timestamp, a.assessment_id");
+    statement.end_list("").pick("", "::text");
     statement.push(" FROM assessments a WHERE a.trace_id = page.request_id");
 }
 
@@ -52,6 +52,11 @@ pub(crate) struct AssessmentRow {
 }
 
 impl AssessmentRow {
+    /// Its place among those of its trace: the first given first.
+    pub(crate) fn place(&self) -> (i64, &str) {
+        (self.created_timestamp, &self.assessment_id)
+    }
+
     pub(crate) fn into_assessment(self) -> Result<Assessment, DatabaseError> {
         let value = json(&self.value);
         let error = match &self.error {

@@ -27,12 +27,15 @@ impl MlflowStore {
                 let statement = Statement::new(self.dialect(), "PRAGMA data_version");
                 let told = async {
                     let mut held = pool.acquire().await?;
-                    let rows = held.fetch_all(&statement).await?;
+                    let told = held.fetch(&statement, |rows| {
+                        // There always is one.
+                        rows.first().map_or(Ok(0), |row| row.needed_int(0))
+                    });
+                    let version = told.await?;
                     // While it is held: there is one at most, so this is the number of the one that told.
                     let number = pool.opened();
                     held.release();
-                    let row = Row::Sqlite(rows.into_iter().next().unwrap_or_default());
-                    Ok(Some(format!("{number}:{}", row.needed_int(0)?)))
+                    Ok(Some(format!("{number}:{version}")))
                 };
                 timeout(limit, told)
                     .await
@@ -43,8 +46,8 @@ impl MlflowStore {
                     self.dialect(),
                     "SELECT CASE WHEN NOT pg_is_in_recovery() THEN txid_current_snapshot()::text END",
                 );
-                let rows = watching.fetch_all(&statement, limit).await?;
-                rows.first().map_or(Ok(None), |row| row.text(0))
+                let read = |rows: Vec<Row>| rows.first().map_or(Ok(None), |row| row.text(0));
+                watching.fetch(&statement, limit, read).await
             }
         }
     }

@@ -18,7 +18,7 @@ impl MlflowStore {
         statement
             .bind(id.as_str().parse::<i64>().unwrap_or(-1))
             .push(" ORDER BY t.key");
-        let rows = self.fetch_all(&statement).await?;
+        let rows = self.fetch(&statement, Ok).await?;
         let first = rows.first().ok_or_else(|| unknown_experiment(id))?;
         let mut tags = Vec::new();
         for row in &rows {

@@ -19,7 +19,7 @@ mod dialect;
 mod error;
 mod experiments;
 mod filter;
-mod json_list;
+mod json_column;
 mod page_token;
 mod pool;
 mod python_json;
@@ -158,7 +158,12 @@ impl MlflowStore {
         self.0.schema.get(&self.0.reading, self.0.limit).await
     }
 
-    async fn fetch_all(&self, statement: &Statement) -> Result<Vec<Row>, DatabaseError> {
-        self.0.reading.fetch_all(statement, self.0.limit).await
+    /// The rows of a statement, read where they are fetched: for SQLite, on a thread that may block.
+    async fn fetch<T: Send + 'static>(
+        &self,
+        statement: &Statement,
+        read: impl FnOnce(Vec<Row>) -> Result<T, DatabaseError> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        self.0.reading.fetch(statement, self.0.limit, read).await
     }
 }

@@ -96,23 +96,28 @@ impl Pool {
         statement: &Statement,
         limit: Duration,
     ) -> Result<Vec<Row>, DatabaseError> {
-        let rows = async {
+        self.fetch(statement, limit, Ok).await
+    }
+
+    /// What is read of all rows of a statement, within the time.
+    pub(crate) async fn fetch<T: Send + 'static>(
+        &self,
+        statement: &Statement,
+        limit: Duration,
+        read: impl FnOnce(Vec<Row>) -> Result<T, DatabaseError> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        let done = async {
             match self {
-                Self::Sqlite(pool) => Ok(pool
-                    .fetch_all(statement)
-                    .await?
-                    .into_iter()
-                    .map(Row::Sqlite)
-                    .collect()),
+                Self::Sqlite(pool) => pool.fetch(statement, read).await,
                 Self::Postgres(pool) => {
                     let mut held = Watched::acquire(pool).await?;
                     let rows = postgres(statement).fetch_all(&mut *held.connection).await?;
                     held.release();
-                    Ok(rows.into_iter().map(Row::Postgres).collect())
+                    read(rows.into_iter().map(Row::Postgres).collect())
                 }
             }
         };
-        timeout(limit, rows)
+        timeout(limit, done)
             .await
             .unwrap_or(Err(DatabaseError::Timeout(limit)))
     }
@@ -187,12 +192,7 @@ impl Transaction {
 
     pub(crate) async fn fetch_all(&mut self, statement: &Statement) -> Result<Vec<Row>, DatabaseError> {
         match self {
-            Self::Sqlite(held) => Ok(held
-                .fetch_all(statement)
-                .await?
-                .into_iter()
-                .map(Row::Sqlite)
-                .collect()),
+            Self::Sqlite(held) => held.fetch(statement, Ok).await,
             Self::Postgres(all) => {
                 let rows = postgres(statement).fetch_all(&mut *all.connection).await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())

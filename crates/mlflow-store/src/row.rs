@@ -70,6 +70,20 @@ impl Row {
         }
     }
 
+    /// A number, or nothing.
+    pub(crate) fn real(&self, column: usize) -> Result<Option<f64>, DatabaseError> {
+        match self {
+            Self::Sqlite(cells) => match cells.get(column) {
+                Some(Cell::Real(number)) => Ok(Some(*number)),
+                #[expect(clippy::cast_precision_loss, reason = "as SQLite itself makes a double of it")]
+                Some(Cell::Int(number)) => Ok(Some(*number as f64)),
+                Some(Cell::Null) => Ok(None),
+                _ => Err(unreadable(column, "is no number")),
+            },
+            Self::Postgres(row) => Ok(row.try_get(column)?),
+        }
+    }
+
     /// A whole number that is always there.
     pub(crate) fn needed_int(&self, column: usize) -> Result<i64, DatabaseError> {
         self.int(column)?.ok_or_else(|| unreadable(column, "is empty"))

@@ -9,7 +9,7 @@ use crate::MlflowStore;
 use crate::dialect::Dialect;
 use crate::error::DatabaseError;
 use crate::filter::{Refusal, RunFilter, RunOrder};
-use crate::json_list::list;
+use crate::json_column::list;
 use crate::page_token::{read_page_token, write_page_token};
 use crate::python_json;
 use crate::row::Row;
@@ -26,8 +26,8 @@ impl MlflowStore {
     /// # Errors
     /// [`DatabaseError::NotFound`].
     pub async fn get_run(&self, id: &RunId) -> Result<Run, DatabaseError> {
-        let rows = self.fetch_all(&one(self.dialect(), id)).await?;
-        only(&rows, id)
+        let (statement, id) = (one(self.dialect(), id), id.clone());
+        self.fetch(&statement, move |rows| only(&rows, &id)).await
     }
 
     /// One page of the runs of some experiments.
@@ -62,13 +62,15 @@ impl MlflowStore {
             .push(" OFFSET ")
             .bind(offset)
             .push(") page");
-        let rows = self.fetch_all(&statement).await?;
-        let has_more = rows.len() > search.max_results as usize;
-        let runs = rows.iter().take(search.max_results as usize).map(read);
-        Ok(RunPage {
-            runs: runs.collect::<Result<_, _>>()?,
-            next_page_token: has_more.then(|| write_page_token(offset + wanted)),
-        })
+        let size = search.max_results as usize;
+        let page = move |rows: Vec<Row>| {
+            let has_more = rows.len() > size;
+            Ok(RunPage {
+                runs: rows.iter().take(size).map(read).collect::<Result<_, _>>()?,
+                next_page_token: has_more.then(|| write_page_token(offset + wanted)),
+            })
+        };
+        self.fetch(&statement, page).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! The plans of searches: SQLite's own, on the schema of MLflow 3.17.2.
+//! The plans of searches, SQLite's own on the schema of MLflow 3.17.2, and that whichever is taken finds the same.
 
 use domain::SearchTraces;
 use rusqlite::Connection;
@@ -18,6 +18,28 @@ fn database() -> (TempDir, Connection) {
     (folder, database)
 }
 
+fn store(folder: &TempDir) -> MlflowStore {
+    let path = folder.path().join("mlflow.db");
+    MlflowStore::new(&DatabaseConfig {
+        uri: format!("sqlite:///{}", path.display()).into(),
+        max_connections: 1,
+        statement_timeout: std::time::Duration::from_mins(1),
+        artifacts_destination: None,
+    })
+    .unwrap()
+}
+
+/// A page of 50 from an offset.
+fn search(filter: &str, order_by: &[&str], offset: i64) -> SearchTraces {
+    SearchTraces {
+        experiment_ids: vec!["1".parse().unwrap()],
+        filter: Some(filter.to_owned()),
+        max_results: 50,
+        order_by: order_by.iter().map(|&key| key.to_owned()).collect(),
+        page_token: (offset > 0).then(|| write_page_token(offset)),
+    }
+}
+
 /// How SQLite would go about it: a line for each step.
 async fn plan(filter: &str, order_by: &[&str], extent: Extent) -> String {
     let (folder, database) = database();
@@ -31,22 +53,8 @@ async fn explain(
     order_by: &[&str],
     extent: Extent,
 ) -> String {
-    let path = folder.path().join("mlflow.db");
-    let store = MlflowStore::new(&DatabaseConfig {
-        uri: format!("sqlite:///{}", path.display()).into(),
-        max_connections: 1,
-        statement_timeout: std::time::Duration::from_mins(1),
-        artifacts_destination: None,
-    })
-    .unwrap();
-    let search = Search::read(&SearchTraces {
-        experiment_ids: vec!["1".parse().unwrap()],
-        filter: Some(filter.to_owned()),
-        max_results: 50,
-        order_by: order_by.iter().map(|&key| key.to_owned()).collect(),
-        page_token: None,
-    })
-    .unwrap();
+    let store = store(folder);
+    let search = Search::read(&search(filter, order_by, 0)).unwrap();
     let schema = store.schema().await.unwrap();
     let statement = store.statement(&search, &schema, extent).unwrap();
     let mut explain = database
@@ -141,7 +149,17 @@ const STEPS: &[(&str, Extent, &str)] = &[
     (
         "status = 'OK'",
         Extent::Newest(4000, Direction::Descending),
-        BY_TIME,
+        "SEARCH b USING COVERING INDEX index_trace_info_experiment_id_timestamp_ms (experiment_id=?)",
+    ),
+    (
+        "status = 'OK'",
+        Extent::Newest(4000, Direction::Descending),
+        "SEARCH t USING INDEX index_trace_info_experiment_id_timestamp_ms (experiment_id=? AND timestamp_ms>?)",
+    ),
+    (
+        "status = 'OK'",
+        Extent::Newest(4000, Direction::Ascending),
+        "SEARCH t USING INDEX index_trace_info_experiment_id_timestamp_ms (experiment_id=? AND timestamp_ms<?)",
     ),
 ];
 
@@ -163,4 +181,90 @@ async fn what_no_index_tells_is_read_from_end_to_end_and_not_by_way_of_one() {
     )
     .await;
     assert!(plan.contains("SCAN t\n") && !plan.contains("SEARCH t "), "{plan}");
+}
+
+#[test]
+fn only_an_order_by_time_has_newest_traces() {
+    let by_time = |keys: &[&str]| {
+        let keys: Vec<_> = keys.iter().map(|&key| key.to_owned()).collect();
+        TraceOrder::parse(&keys).unwrap().by_time()
+    };
+    assert_eq!(by_time(&[]), Some(Direction::Descending));
+    assert_eq!(by_time(&["timestamp_ms"]), Some(Direction::Ascending));
+    assert_eq!(
+        by_time(&["timestamp_ms DESC", "request_id"]),
+        Some(Direction::Descending)
+    );
+    for other in [
+        &["timestamp_ms DESC", "request_id DESC"][..],
+        &["timestamp_ms DESC", "status"],
+        &["request_id"],
+        &["status", "timestamp_ms DESC"],
+    ] {
+        assert_eq!(by_time(other), None, "{other:?}");
+    }
+}
+
+/// More traces than are walked at first, many of the same time, so that every bound falls among equals; what is rare, what
+/// is common, and what there is in the old ones only.
+const TRACES: &str = "
+    INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (1, 'e', 'active');
+    WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9999)
+    INSERT INTO trace_info (request_id, experiment_id, timestamp_ms, execution_time_ms, status)
+    SELECT printf('tr-%04d', (i * 7919) % 10000), 1, i / 300, 5, CASE WHEN i % 40 = 0 THEN 'ERROR' ELSE 'OK' END FROM n;
+    INSERT INTO trace_tags (request_id, key, value)
+    SELECT request_id, 'often', CASE WHEN execution_time_ms = 5 THEN 'x' END FROM trace_info;
+    INSERT INTO trace_tags (request_id, key, value)
+    SELECT request_id, 'some', 'x' FROM trace_info WHERE request_id LIKE '%3';
+    INSERT INTO trace_tags (request_id, key, value)
+    SELECT request_id, 'rare', 'x' FROM trace_info WHERE request_id LIKE '%33';
+    INSERT INTO trace_tags (request_id, key, value)
+    SELECT request_id, 'old', 'x' FROM trace_info WHERE timestamp_ms < 10;
+    INSERT INTO trace_tags (request_id, key, value)
+    SELECT request_id, 'new', 'x' FROM trace_info WHERE timestamp_ms > 30;
+    INSERT INTO trace_tags (request_id, key, value)
+    SELECT request_id, 'both', 'x' FROM trace_info WHERE timestamp_ms IN (0, 33);";
+
+#[tokio::test]
+async fn however_a_page_is_found_it_is_the_same() {
+    let (folder, database) = database();
+    database
+        .execute_batch(&format!("BEGIN; {TRACES} COMMIT;"))
+        .unwrap();
+    let store = store(&folder);
+    let schema = store.schema().await.unwrap();
+    let filters = [
+        "status = 'ERROR'",
+        "execution_time_ms > 5",
+        "tags.often = 'x'",
+        "tags.some = 'x'",
+        "tags.rare = 'x'",
+        "tags.old = 'x'",
+        "tags.new = 'x' AND tags.some = 'x'",
+        "tags.both = 'x'",
+        "tags.none = 'x'",
+    ];
+    let orders: [&[&str]; 4] = [
+        &[],
+        &["timestamp_ms"],
+        &["timestamp_ms", "request_id ASC"],
+        &["request_id DESC"],
+    ];
+    for filter in filters {
+        for order_by in orders {
+            for offset in [0, 50, 150, 900, 1900, 7000] {
+                let search = search(filter, order_by, offset);
+                let page = store.search_traces(&search).await.unwrap();
+                let read = Search::read(&search).unwrap();
+                let walked = store.statement(&read, &schema, Extent::Walked).unwrap();
+                let walked = store.infos(&walked, &schema).await.unwrap();
+                let ids = |traces: Vec<TraceInfo>| traces.into_iter().map(|trace| trace.trace_id);
+                let found: Vec<_> = ids(page.traces).collect();
+                let expected: Vec<_> = ids(walked.into_iter().map(Result::unwrap).collect()).collect();
+                let case = format!("{filter} {order_by:?} {offset}");
+                assert_eq!(found, expected[..expected.len().min(50)], "{case}");
+                assert_eq!(page.next_page_token.is_some(), expected.len() > 50, "{case}");
+            }
+        }
+    }
 }

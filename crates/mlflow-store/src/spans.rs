@@ -3,27 +3,28 @@
 //! No read stays open while someone reads slowly: in SQLite it would keep MLflow from writing.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::TraceId;
+use domain::{TraceId, span_text};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use serde::Deserialize;
 
 use crate::MlflowStore;
 use crate::artifacts::{self, ArtifactText};
 use crate::error::DatabaseError;
-use crate::json_list;
+use crate::json_column;
 use crate::row::Row;
 use crate::sql::Statement;
 use crate::traces::{texts, unknown_trace};
 
-/// Texts that are read at once: few, so that a stream begins at once and what comes is worked on while the next is read. A
-/// larger span is read alone.
-const PORTION_BYTES: i64 = 256 << 10;
+/// Portions of a trace's texts that are read and checked side by side.
+const SIDE_BY_SIDE: u8 = 2;
 
-/// Portions that are read while the one before is worked on.
-const READ_AHEAD: usize = 2;
+/// How large a portion is, in bytes: so large that the trace is read in as few as are read side by side, and so small that a
+/// stream begins at once.
+const PORTION_BYTES: RangeInclusive<i64> = 256 << 10..=1 << 20;
 
 /// A trace's spans as they come, in MLflow's dictionary format.
 pub struct StoredSpans {
@@ -37,7 +38,7 @@ pub struct StoredSpans {
 
 /// What comes of a trace's spans.
 pub enum StoredPieces {
-    /// Whole spans, roots first, then by their beginning, some at a time.
+    /// Whole spans, roots first, then by their beginning, some at a time, each checked ([`span_text`]).
     Spans(BoxStream<'static, Result<Vec<Bytes>, DatabaseError>>),
     /// The JSON text `{"spans":[…]}` in pieces, as an artifact holds it.
     Text(BoxStream<'static, Result<Bytes, DatabaseError>>),
@@ -111,53 +112,63 @@ impl MlflowStore {
         ids: &[TraceId],
         bytes: usize,
     ) -> Result<HashMap<TraceId, Vec<Bytes>>, DatabaseError> {
-        let mut spans: HashMap<TraceId, Vec<Bytes>> = HashMap::new();
         if !self.schema().await?.shape.has_spans {
-            return Ok(spans);
+            return Ok(HashMap::new());
         }
         let fitting = self.fitting(ids, bytes).await?;
         if fitting.is_empty() {
-            return Ok(spans);
+            return Ok(HashMap::new());
         }
         let mut statement = Statement::new(self.dialect(), TEXTS);
         statement.is_one_of("trace_id", &fitting);
-        for text in self.sorted_texts(&statement).await? {
-            let id = text
-                .trace_id
-                .parse()
-                .map_err(|_| broken("a trace's id is none"))?;
-            spans.entry(id).or_default().push(text.content);
-        }
-        // Archived since the look at their lengths.
-        spans.retain(|_, texts| texts.iter().all(|text| !text.is_empty()));
-        Ok(spans)
+        let read = |rows: Vec<Row>| {
+            let mut spans: HashMap<TraceId, Option<Vec<Bytes>>> = HashMap::new();
+            for text in sorted(&rows)? {
+                let id = text
+                    .trace_id
+                    .parse()
+                    .map_err(|_| unreadable("a trace's id is none"))?;
+                let all = spans.entry(id).or_insert_with(|| Some(Vec::new()));
+                // One that cannot be had (archived since, or no JSON) leaves its trace out.
+                match (text.checked(), &mut *all) {
+                    (Ok(content), Some(all)) => all.push(content),
+                    (Ok(_), None) => {}
+                    (Err(_), all) => *all = None,
+                }
+            }
+            Ok(spans
+                .into_iter()
+                .filter_map(|(id, all)| Some((id, all?)))
+                .collect())
+        };
+        self.fetch(&statement, read).await
     }
 
     /// Those whose spans are stored here and fit together.
     async fn fitting(&self, ids: &[TraceId], bytes: usize) -> Result<Vec<String>, DatabaseError> {
-        let mut statement = Statement::new(self.dialect(), "SELECT ");
-        statement
-            .begin_list()
-            .push("f.trace_id, f.bytes, f.smallest")
-            .end_list("");
         // The length of a text is told without reading it, by both databases.
-        statement.pick("", "::text").push(
-            " FROM (SELECT s.trace_id, CAST(SUM(octet_length(s.content)) AS BIGINT) AS bytes,
-                 MIN(octet_length(s.content)) AS smallest
+        let mut statement = Statement::new(
+            self.dialect(),
+            "SELECT s.trace_id, CAST(SUM(octet_length(s.content)) AS BIGINT), MIN(octet_length(s.content))
              FROM trace_tags l JOIN spans s ON s.trace_id = l.request_id
              WHERE l.key = 'mlflow.trace.spansLocation' AND l.value = 'TRACKING_STORE' AND ",
         );
         statement.is_one_of("l.request_id", &texts(ids));
-        statement.push(" GROUP BY s.trace_id) f");
-        let found = self.fetch_list::<(String, i64, i64)>(&statement, "spans").await?;
+        statement.push(" GROUP BY s.trace_id");
         let mut left = i64::try_from(bytes).unwrap_or(i64::MAX);
-        // Archived spans keep their rows and lose their content (3.14).
-        let fitting = found.into_iter().flatten().filter(|(_, size, smallest)| {
-            let fits = *smallest > 0 && *size <= left;
-            left -= if fits { *size } else { 0 };
-            fits
-        });
-        Ok(fitting.map(|(id, ..)| id).collect())
+        let fitting = move |rows: Vec<Row>| {
+            let mut fitting = Vec::with_capacity(rows.len());
+            for row in rows {
+                let (size, smallest) = (row.needed_int(1)?, row.needed_int(2)?);
+                // Archived spans keep their rows and lose their content (3.14).
+                if smallest > 0 && size <= left {
+                    left -= size;
+                    fitting.push(row.needed_text(0)?);
+                }
+            }
+            Ok(fitting)
+        };
+        self.fetch(&statement, fitting).await
     }
 
     async fn whereabouts(&self, id: &TraceId) -> Result<Whereabouts, DatabaseError> {
@@ -179,13 +190,16 @@ impl MlflowStore {
         statement
             .push(" FROM trace_info t WHERE t.request_id = ")
             .bind(id.as_str());
-        let rows = self.fetch_all(&statement).await?;
-        let row = rows.first().ok_or_else(|| unknown_trace(id))?;
-        Ok(Whereabouts {
-            spans_location: row.text(0)?,
-            artifact_location: row.text(1)?,
-            stored: json_list::list(row, 2, "spans")?,
-        })
+        let id = id.clone();
+        let read = move |rows: Vec<Row>| {
+            let row = rows.first().ok_or_else(|| unknown_trace(&id))?;
+            Ok(Whereabouts {
+                spans_location: row.text(0)?,
+                artifact_location: row.text(1)?,
+                stored: json_column::list(row, 2, "spans")?,
+            })
+        };
+        self.fetch(&statement, read).await
     }
 
     fn open_stored(&self, id: &TraceId, listed: Vec<SpanLength>) -> Result<StoredSpans, DatabaseError> {
@@ -203,7 +217,7 @@ impl MlflowStore {
             let (store, id) = (store.clone(), id.clone());
             async move { store.read_spans(&id, &portion).await }
         });
-        let pieces = pieces.buffered(READ_AHEAD);
+        let pieces = pieces.buffered(SIDE_BY_SIDE.into());
         Ok(StoredSpans {
             content_length: u64::try_from(bytes).ok(),
             largest_span: u64::try_from(largest).ok(),
@@ -219,24 +233,24 @@ impl MlflowStore {
             .bind(id.as_str())
             .push(" AND ")
             .is_one_of("span_id", span_ids);
-        let texts = self.sorted_texts(&statement).await?;
-        if texts.len() != span_ids.len() {
-            let message = "some were deleted while they were read".to_owned();
-            return Err(DatabaseError::SpansNotFound(message));
-        }
-        if texts.iter().any(|text| text.content.is_empty()) {
-            return Err(archived());
-        }
-        Ok(texts.into_iter().map(|text| text.content).collect())
+        let expected = span_ids.len();
+        let read = move |rows: Vec<Row>| {
+            let texts = sorted(&rows)?;
+            if texts.len() != expected {
+                let message = "some were deleted while they were read".to_owned();
+                return Err(DatabaseError::SpansNotFound(message));
+            }
+            texts.into_iter().map(Text::checked).collect()
+        };
+        self.fetch(&statement, read).await
     }
+}
 
-    /// Sorted here: the database would copy every text into its sorter.
-    async fn sorted_texts(&self, statement: &Statement) -> Result<Vec<Text>, DatabaseError> {
-        let rows = self.fetch_all(statement).await?;
-        let mut texts = rows.iter().map(Text::read).collect::<Result<Vec<_>, _>>()?;
-        texts.sort_unstable_by(|a, b| a.place.cmp(&b.place));
-        Ok(texts)
-    }
+/// Sorted here: the database would copy every text into its sorter.
+fn sorted(rows: &[Row]) -> Result<Vec<Text>, DatabaseError> {
+    let mut texts = rows.iter().map(Text::read).collect::<Result<Vec<_>, _>>()?;
+    texts.sort_unstable_by(|a, b| a.place.cmp(&b.place));
+    Ok(texts)
 }
 
 /// The columns of [`Text`], of the spans of a condition that follows.
@@ -262,6 +276,13 @@ impl Text {
             content: row.needed_bytes(4)?,
         })
     }
+
+    fn checked(self) -> Result<Bytes, DatabaseError> {
+        if self.content.is_empty() {
+            return Err(archived());
+        }
+        span_text::checked(self.content).ok_or_else(|| unreadable("a span is not valid JSON"))
+    }
 }
 
 fn archived() -> DatabaseError {
@@ -270,18 +291,20 @@ fn archived() -> DatabaseError {
     )
 }
 
-fn broken(reason: &str) -> DatabaseError {
+fn unreadable(reason: &str) -> DatabaseError {
     DatabaseError::Unreadable {
         table: "spans",
         reason: reason.to_owned(),
     }
 }
 
-/// Cuts a list of spans into what is read at once.
+/// Cuts a list of spans into portions; a span larger than a portion is read alone.
 fn portions(listed: Vec<SpanLength>) -> Vec<Arc<[String]>> {
+    let total: i64 = listed.iter().map(|SpanLength(_, bytes)| bytes).sum();
+    let enough = (total / i64::from(SIDE_BY_SIDE)).clamp(*PORTION_BYTES.start(), *PORTION_BYTES.end());
     let (mut portions, mut portion, mut size) = (Vec::new(), Vec::new(), 0);
     for SpanLength(span_id, bytes) in listed {
-        if size + bytes > PORTION_BYTES && !portion.is_empty() {
+        if !portion.is_empty() && (size >= enough || bytes > enough) {
             portions.push(std::mem::take(&mut portion).into());
             size = 0;
         }
@@ -321,13 +344,14 @@ mod tests {
     fn what_is_small_is_read_at_once_and_what_is_large_begins_small() {
         assert_eq!(cut(&[]), Vec::<usize>::new());
         assert_eq!(cut(&[1; 1000]), [1000]);
-        let spans = [100 << 10; 100];
-        let cut = cut(&spans);
-        assert_eq!((cut[0], cut.len()), (2, 50));
+        let cut_evenly = cut(&[100 << 10; 12]);
+        assert_eq!(cut_evenly, [6, 6]);
+        let of_a_large_trace = cut(&[100 << 10; 1000]);
+        assert_eq!((of_a_large_trace[0], of_a_large_trace.len()), (11, 91));
     }
 
     #[test]
     fn a_span_larger_than_a_portion_is_read_alone() {
-        assert_eq!(cut(&[1, 20 << 20, 1, 1]), [1, 1, 2]);
+        assert_eq!(cut(&[1, 1, 20 << 20, 1, 1]), [2, 1, 2]);
     }
 }

@@ -6,12 +6,13 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use regex::Regex;
+use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, InterruptHandle, OpenFlags, ToSql};
@@ -19,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::error::{BAD_PATTERN, DatabaseError};
+use crate::row::Row;
 use crate::sql::{Statement, Value};
 
 /// As long as MLflow itself waits for a lock in SQLite (3.17.2).
@@ -85,48 +87,47 @@ impl Sqlite {
         self.0.opened.load(Ordering::SeqCst)
     }
 
-    /// A connection, for as long as it is held.
+    /// A connection, for as long as it is held; taken up by the first statement.
     pub(crate) async fn acquire(&self) -> Result<Held, DatabaseError> {
         let permit = timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.0.free).acquire_owned()).await;
         let Ok(Ok(permit)) = permit else {
             return Err(DatabaseError::Busy("no connection was free in time".to_owned()));
         };
-        let opened = if let Some(idle) = self.pop_idle() {
-            idle
-        } else {
-            let pool = self.clone();
-            blocking(move || pool.open()).await?
-        };
         Ok(Held {
             lease: Some(Lease {
-                opened,
+                opened: None,
                 _permit: permit,
             }),
             pool: self.clone(),
         })
     }
 
-    /// All rows of a statement.
-    pub(crate) async fn fetch_all(&self, statement: &Statement) -> Result<Vec<Vec<Cell>>, DatabaseError> {
+    /// What is read of all rows of a statement.
+    pub(crate) async fn fetch<T: Send + 'static>(
+        &self,
+        statement: &Statement,
+        read: impl FnOnce(Vec<Row>) -> Result<T, DatabaseError> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
         let mut held = self.acquire().await?;
-        let rows = held.fetch_all(statement).await;
+        let done = held.fetch(statement, read).await;
         held.release();
-        rows
+        done
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Opened>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An idle connection. When another file stands under the name (a new one, a restored one), those to the old one are
-    /// closed: they would go on reading what nobody writes to any more.
-    fn pop_idle(&self) -> Option<Opened> {
+    /// When another file stands under the name (a new one, a restored one), the connections to the old one are closed: they
+    /// would go on reading what nobody writes to any more.
+    fn idle_or_new(&self) -> Result<Opened, DatabaseError> {
         let present = FileId::of(&self.0.path);
-        let mut idle = self.idle();
-        if idle.last().is_some_and(|last| Some(last.file) != present) {
-            idle.clear();
-        }
-        idle.pop()
+        let idle = {
+            let mut idle = self.idle();
+            idle.retain(|opened| Some(opened.file) == present);
+            idle.pop()
+        };
+        idle.map_or_else(|| self.open(), Ok)
     }
 
     /// Not opened as read-only: what a writer that was killed left half-done is undone by whoever reads next, which needs the
@@ -143,6 +144,8 @@ impl Sqlite {
             connection.pragma_update(None, "query_only", true)?;
         }
         connection.set_prepared_statement_cache_capacity(PREPARED);
+        // Else a statement is planned anew for each new value, which costs as much as a small read.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
         connection.create_scalar_function("regexp", 2, flags, |context| {
             let compile = |pattern: ValueRef<'_>| {
@@ -179,19 +182,24 @@ pub(crate) struct Held {
     pool: Sqlite,
 }
 
-/// A connection, and the right to have one open: they go together wherever the work on it is done, so that one whose work
-/// nobody waits for any more counts until it has ended.
+/// A connection, once there is one, and the right to have it open: they go together wherever the work on it is done, so that
+/// one whose work nobody waits for any more counts until it has ended.
 #[derive(Debug)]
 struct Lease {
-    opened: Opened,
+    opened: Option<Opened>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Held {
-    /// All rows of a statement; interrupted when this is not waited for to its end.
-    pub(crate) async fn fetch_all(&mut self, statement: &Statement) -> Result<Vec<Vec<Cell>>, DatabaseError> {
+    /// What is read of all rows of a statement, on the thread that fetches them; interrupted when this is not waited for to
+    /// its end.
+    pub(crate) async fn fetch<T: Send + 'static>(
+        &mut self,
+        statement: &Statement,
+        read: impl FnOnce(Vec<Row>) -> Result<T, DatabaseError> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
         let (text, values) = (statement.text().to_owned(), statement.values().to_vec());
-        self.run(move |connection| fetch_all(connection, &text, &values))
+        self.run(move |connection| read(fetch_all(connection, &text, &values)?))
             .await
     }
 
@@ -215,30 +223,28 @@ impl Held {
         &mut self,
         work: impl FnOnce(&Connection) -> Result<T, DatabaseError> + Send + 'static,
     ) -> Result<T, DatabaseError> {
-        let interrupted = || DatabaseError::Busy("the work was interrupted".to_owned());
-        let lease = self.lease.take().ok_or_else(interrupted)?;
-        let is_left = Arc::new(AtomicBool::new(false));
-        let waiting = Waiting {
-            statement: Some(lease.opened.connection.get_interrupt_handle()),
-            is_left: Arc::clone(&is_left),
-        };
+        let mut lease = self.lease.take().ok_or_else(interrupted)?;
+        let (pool, waiting) = (self.pool.clone(), Waiting::default());
+        let progress = Arc::clone(&waiting.0);
         let (lease, done) = blocking(move || {
-            // Only what runs can be interrupted: what nobody waits for any more is not begun.
-            if is_left.load(Ordering::SeqCst) {
-                return Err(interrupted());
-            }
-            let done = work(&lease.opened.connection);
+            let opened = match lease.opened.take() {
+                Some(opened) => opened,
+                None => pool.idle_or_new()?,
+            };
+            progress.begin(&opened.connection)?;
+            let done = work(&opened.connection);
+            progress.end();
+            lease.opened = Some(opened);
             Ok((lease, done))
         })
         .await?;
-        waiting.end();
         self.lease = Some(lease);
         done
     }
 
     /// Gives the connection back, for others to use, unless a transaction was left open on it.
     pub(crate) fn release(mut self) {
-        if let Some(Lease { opened, .. }) = self.lease.take()
+        if let Some(opened) = self.lease.take().and_then(|lease| lease.opened)
             && opened.connection.is_autocommit()
         {
             self.pool.idle().push(opened);
@@ -246,42 +252,74 @@ impl Held {
     }
 }
 
-/// Someone who waits for a statement, which is interrupted when they leave.
-struct Waiting {
-    statement: Option<InterruptHandle>,
-    is_left: Arc<AtomicBool>,
+/// How far a statement is for which someone waits.
+#[derive(Default)]
+enum Stage {
+    #[default]
+    Ahead,
+    Under(InterruptHandle),
+    Over,
+    /// Nobody waits any more.
+    Left,
 }
 
-impl Waiting {
-    fn end(mut self) {
-        self.statement = None;
+#[derive(Default)]
+struct Progress(Mutex<Stage>);
+
+impl Progress {
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fails when nobody waits any more.
+    fn begin(&self, connection: &Connection) -> Result<(), DatabaseError> {
+        let mut stage = self.stage();
+        if matches!(*stage, Stage::Left) {
+            return Err(interrupted());
+        }
+        *stage = Stage::Under(connection.get_interrupt_handle());
+        Ok(())
+    }
+
+    fn end(&self) {
+        *self.stage() = Stage::Over;
     }
 }
+
+/// Someone who waits for a statement: one under way is interrupted when they leave.
+#[derive(Default)]
+struct Waiting(Arc<Progress>);
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if let Some(statement) = &self.statement {
-            self.is_left.store(true, Ordering::SeqCst);
+        let mut stage = self.0.stage();
+        if let Stage::Under(statement) = &*stage {
             statement.interrupt();
         }
+        *stage = Stage::Left;
     }
+}
+
+fn interrupted() -> DatabaseError {
+    DatabaseError::Busy("the work was interrupted".to_owned())
 }
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, DatabaseError> + Send + 'static,
 ) -> Result<T, DatabaseError> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(DatabaseError::Busy("the work was interrupted".to_owned())))
+    done.unwrap_or_else(|_| Err(interrupted()))
 }
 
-fn fetch_all(connection: &Connection, text: &str, values: &[Value]) -> Result<Vec<Vec<Cell>>, DatabaseError> {
+fn fetch_all(connection: &Connection, text: &str, values: &[Value]) -> Result<Vec<Row>, DatabaseError> {
     let mut statement = connection.prepare_cached(text)?;
     let columns = statement.column_count();
     let mut rows = statement.query(parameters(values))?;
     let mut read = Vec::new();
     while let Some(row) = rows.next()? {
         let cell = |column| Ok(Cell::from(row.get_ref(column)?));
-        read.push((0..columns).map(cell).collect::<Result<_, rusqlite::Error>>()?);
+        let cells = (0..columns).map(cell).collect::<Result<_, rusqlite::Error>>();
+        read.push(Row::Sqlite(cells?));
     }
     Ok(read)
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Assessment, Timestamp, TraceInfo, TraceLocation, TraceState};
-use serde::Deserialize;
-
 use crate::assessment_row::{self, AssessmentRow};
 use crate::error::DatabaseError;
+use crate::json_column;
 use crate::python_json;
+use crate::row::Row;
 use crate::shape::SchemaShape;
 use crate::sql::Statement;
+use domain::{Assessment, Timestamp, TraceInfo, TraceLocation, TraceState};
 
 const TRACE_NAME: &str = "mlflow.traceName";
 const SESSION: &str = "mlflow.trace.session";
@@ -42,111 +42,67 @@ pub(crate) fn push_own(statement: &mut Statement, shape: SchemaShape) {
     }
 }
 
-/// Pushes a list of [`TraceRow`], of rows `page` that follow and have the columns of [`push_own`].
-pub(crate) fn push_list(statement: &mut Statement, shape: SchemaShape) {
-    statement.begin_list();
-    statement.push(
-        "page.request_id, page.experiment_id, page.timestamp_ms, page.execution_time_ms, page.status, ",
-    );
-    statement.nest(|statement| {
-        statement.push("SELECT ").object();
-        statement.push(" FROM trace_tags c WHERE c.request_id = page.request_id");
-    });
-    statement.push(", ").nest(|statement| {
-        statement.push("SELECT ").object();
-        statement.push(" FROM trace_request_metadata c WHERE c.request_id = page.request_id");
-    });
+/// Pushes the columns of a trace, up to `FROM`: rows `page` follow, with the columns of [`push_own`]. What belongs to a trace
+/// comes as JSON: its tags and its metadata as an object, its assessments as a list.
+pub(crate) fn push_columns(statement: &mut Statement, shape: SchemaShape) {
+    statement.push("(SELECT ").object();
+    statement.push(" FROM trace_tags c WHERE c.request_id = page.request_id), (SELECT ");
+    statement.object();
+    statement.push(" FROM trace_request_metadata c WHERE c.request_id = page.request_id), ");
     if shape.has_assessments {
-        statement.push(", ").nest(assessment_row::push_list);
+        statement.push("(");
+        assessment_row::push_list(statement);
+        statement.push(")");
     } else {
-        statement.push(", NULL");
+        statement.push("NULL");
     }
-    statement.push(if shape.has_v3_columns {
-        ", page.client_request_id, page.request_preview, page.response_preview"
+    statement.push(", page.* FROM ");
+}
+
+/// Reads a row of [`push_columns`].
+pub(crate) fn read(row: &Row, shape: SchemaShape) -> Result<TraceInfo, DatabaseError> {
+    let (mut tags, mut trace_metadata) = (texts(row, 0)?, texts(row, 1)?);
+    let mut columns = 3..;
+    let mut next = || columns.next().unwrap_or_default();
+    let trace_id = row.needed_text(next())?;
+    let experiment_id = row.needed_int(next())?.to_string();
+    let timestamp_ms = row.needed_int(next())?;
+    let execution_time_ms = row.int(next())?;
+    let status = row.needed_text(next())?;
+    let [client_request_id, request_preview, response_preview] = if shape.has_v3_columns {
+        [row.text(next())?, row.text(next())?, row.text(next())?]
     } else {
-        ", NULL, NULL, NULL"
-    });
+        [None, None, None]
+    };
     if shape.has_promoted_columns {
-        statement
-            .push(", page.trace_name, page.session_id, ")
-            .pick("json_array(", "json_build_array(");
-        statement.push(
-            "page.input_tokens, page.output_tokens, page.total_tokens, page.cache_read_input_tokens,
-             page.cache_creation_input_tokens, page.cache_creation_input_tokens_above_1hr), ",
-        );
-        // As text: in JSON, SQLite writes a double with fewer digits than it has. It writes a NULL as 0.
-        statement.pick(
-            "json_array(CASE WHEN page.input_cost IS NOT NULL THEN printf('%!.17g', page.input_cost) END,
-             CASE WHEN page.output_cost IS NOT NULL THEN printf('%!.17g', page.output_cost) END,
-             CASE WHEN page.total_cost IS NOT NULL THEN printf('%!.17g', page.total_cost) END)",
-            "json_build_array(page.input_cost::text, page.output_cost::text, page.total_cost::text)",
-        );
-    } else {
-        statement.push(", NULL, NULL, NULL, NULL");
+        // MLflow moved these from tags and metadata into columns (revision 75868b020152), and its API tells them from there:
+        // a row that stayed behind under such a key does not count.
+        set(&mut tags, TRACE_NAME, row.text(next())?);
+        set(&mut trace_metadata, SESSION, row.text(next())?);
+        let tokens = TOKENS.map(|name| Ok((name, row.int(next())?.map(|count| count.to_string()))));
+        set(&mut trace_metadata, TOKEN_USAGE, object(tokens)?);
+        let costs = COSTS.map(|name| Ok((name, row.real(next())?.map(python_json::float))));
+        set(&mut trace_metadata, COST, object(costs)?);
     }
-    statement.end_list("").pick(" FROM ", "::text FROM ");
-}
-
-/// A trace, as the list of [`push_list`] has it.
-#[derive(Debug, Deserialize)]
-pub(crate) struct TraceRow {
-    request_id: String,
-    experiment_id: i64,
-    timestamp_ms: i64,
-    execution_time_ms: Option<i64>,
-    status: String,
-    tags: Option<BTreeMap<String, Option<String>>>,
-    metadata: Option<BTreeMap<String, Option<String>>>,
-    assessments: Option<Vec<AssessmentRow>>,
-    client_request_id: Option<String>,
-    request_preview: Option<String>,
-    response_preview: Option<String>,
-    trace_name: Option<String>,
-    session_id: Option<String>,
-    tokens: Option<[Option<i64>; TOKENS.len()]>,
-    costs: Option<[Option<String>; COSTS.len()]>,
-}
-
-impl TraceRow {
-    pub(crate) fn into_info(self, shape: SchemaShape) -> Result<TraceInfo, DatabaseError> {
-        let (mut tags, mut trace_metadata) = (texts(self.tags), texts(self.metadata));
-        if shape.has_promoted_columns {
-            // MLflow moved these from tags and metadata into columns (revision 75868b020152), and its API tells them from
-            // there: a row that stayed behind under such a key does not count.
-            set(&mut tags, TRACE_NAME, self.trace_name);
-            set(&mut trace_metadata, SESSION, self.session_id);
-            set(
-                &mut trace_metadata,
-                TOKEN_USAGE,
-                self.tokens.and_then(|counts| tokens(&counts)),
-            );
-            set(
-                &mut trace_metadata,
-                COST,
-                self.costs.and_then(|costs| cost(&costs)),
-            );
-        }
-        let assessments = self.assessments.unwrap_or_default().into_iter();
-        let experiment_id = self.experiment_id.to_string();
-        let mut info = TraceInfo {
-            trace_id: self.request_id.parse().map_err(|error| unreadable(&error))?,
-            client_request_id: self.client_request_id,
-            trace_location: TraceLocation::experiment(
-                experiment_id.parse().map_err(|error| unreadable(&error))?,
-            ),
-            request_time: Timestamp::from_unix_ms(self.timestamp_ms),
-            execution_duration: None,
-            execution_duration_ms: None,
-            state: state(&self.status),
-            trace_metadata,
-            tags,
-            assessments: assessments.filter_map(told).collect(),
-            request_preview: self.request_preview,
-            response_preview: self.response_preview,
-        };
-        info.set_execution_duration_ms(self.execution_time_ms.and_then(|ms| u64::try_from(ms).ok()));
-        Ok(info)
-    }
+    let mut assessments: Vec<AssessmentRow> = json_column::list(row, 2, "assessments")?;
+    // Sorted here: the database would set up a sorter for each trace.
+    assessments.sort_unstable_by(|a, b| a.place().cmp(&b.place()));
+    let mut info = TraceInfo {
+        trace_id: trace_id.parse().map_err(|error| unreadable(&error))?,
+        client_request_id,
+        trace_location: TraceLocation::experiment(experiment_id.parse().map_err(|error| unreadable(&error))?),
+        request_time: Timestamp::from_unix_ms(timestamp_ms),
+        execution_duration: None,
+        execution_duration_ms: None,
+        state: state(&status),
+        trace_metadata,
+        tags,
+        assessments: assessments.into_iter().filter_map(told).collect(),
+        request_preview,
+        response_preview,
+    };
+    info.set_execution_duration_ms(execution_time_ms.and_then(|ms| u64::try_from(ms).ok()));
+    Ok(info)
 }
 
 /// An assessment that cannot be read is told in the log and does not hide its trace.
@@ -155,11 +111,13 @@ fn told(assessment: AssessmentRow) -> Option<Assessment> {
     assessment.into_assessment().inspect_err(told).ok()
 }
 
-fn texts(object: Option<BTreeMap<String, Option<String>>>) -> BTreeMap<String, String> {
+/// An object of texts; MLflow has empty ones where there is none.
+fn texts(row: &Row, column: usize) -> Result<BTreeMap<String, String>, DatabaseError> {
+    let object: Option<BTreeMap<String, Option<String>>> = json_column::value(row, column, "trace_info")?;
     let members = object.unwrap_or_default().into_iter();
-    members
+    Ok(members
         .map(|(key, value)| (key, value.unwrap_or_default()))
-        .collect()
+        .collect())
 }
 
 fn set(map: &mut BTreeMap<String, String>, key: &str, value: Option<String>) {
@@ -169,23 +127,17 @@ fn set(map: &mut BTreeMap<String, String>, key: &str, value: Option<String>) {
     };
 }
 
-fn tokens(counts: &[Option<i64>; TOKENS.len()]) -> Option<String> {
-    let named = TOKENS.iter().zip(counts);
-    object(named.filter_map(|(name, count)| Some(format!("\"{name}\": {}", (*count)?))))
-}
-
-fn cost(costs: &[Option<String>; COSTS.len()]) -> Option<String> {
-    let named = COSTS.iter().zip(costs);
-    object(named.filter_map(|(name, cost)| {
-        let cost: f64 = cost.as_ref()?.parse().ok()?;
-        Some(format!("\"{name}\": {}", python_json::float(cost)))
-    }))
-}
-
-/// Spelled as Python spells it: MLflow's API does, and filters compare the text.
-fn object(members: impl Iterator<Item = String>) -> Option<String> {
-    let members: Vec<_> = members.collect();
-    (!members.is_empty()).then(|| format!("{{{}}}", members.join(", ")))
+/// Numbers by name. Spelled as Python spells it: MLflow's API does, and filters compare the text.
+fn object<const COUNT: usize>(
+    members: [Result<(&str, Option<String>), DatabaseError>; COUNT],
+) -> Result<Option<String>, DatabaseError> {
+    let mut written = Vec::with_capacity(COUNT);
+    for member in members {
+        if let (name, Some(number)) = member? {
+            written.push(format!("\"{name}\": {number}"));
+        }
+    }
+    Ok((!written.is_empty()).then(|| format!("{{{}}}", written.join(", "))))
 }
 
 /// MLflow 2 writes `TRACE_STATUS_UNSPECIFIED`; whatever we do not know is unspecified.
@@ -203,7 +155,8 @@ fn unreadable(error: &dyn std::error::Error) -> DatabaseError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::sqlite::Cell;
+    use serde_json::{Value, json};
 
     #[test]
     fn a_state_that_is_not_known_is_unspecified() {
@@ -211,15 +164,46 @@ mod tests {
         assert_eq!(state("TRACE_STATUS_UNSPECIFIED"), TraceState::StateUnspecified);
     }
 
+    /// A row as SQLite gives it.
+    fn row(cells: &[Value]) -> Row {
+        let cell = |value: &Value| match value {
+            Value::Number(number) if number.is_i64() => Cell::Int(number.as_i64().unwrap()),
+            Value::Number(number) => Cell::Real(number.as_f64().unwrap()),
+            Value::String(text) => Cell::Text(text.clone().into()),
+            _ => Cell::Null,
+        };
+        Row::Sqlite(cells.iter().map(cell).collect())
+    }
+
     #[test]
     fn what_was_moved_into_columns_is_told_where_it_was() {
+        let tags = json!({"team": "care", "mlflow.traceName": "old", "empty": null}).to_string();
+        let metadata = json!({"mlflow.trace.cost": "old"}).to_string();
         let row = json!([
-            "tr-1", 3, 1_795_457_376_829_i64, 45, "OK", {"team": "care", "mlflow.traceName": "old", "empty": null},
-            {"mlflow.trace.cost": "old"}, null, null, "asked", null, "agent", "s-1",
-            [12, 3, 15, null, null, null], ["0.10000000000000001", null, "1e-05"]
+            tags,
+            metadata,
+            null,
+            "tr-1",
+            3,
+            1_795_457_376_829_i64,
+            45,
+            "OK",
+            null,
+            "asked",
+            null,
+            "agent",
+            "s-1",
+            12,
+            3,
+            15,
+            null,
+            null,
+            null,
+            0.1,
+            null,
+            1e-05
         ]);
-        let row: TraceRow = serde_json::from_value(row).unwrap();
-        let info = row.into_info(SchemaShape::NEWEST).unwrap();
+        let info = read(&self::row(row.as_array().unwrap()), SchemaShape::NEWEST).unwrap();
         let texts = |map: &BTreeMap<String, String>| serde_json::to_value(map).unwrap();
         assert_eq!(
             texts(&info.tags),
@@ -234,15 +218,14 @@ mod tests {
             })
         );
         assert_eq!(info.execution_duration.as_deref(), Some("0.045s"));
+        assert_eq!(info.request_preview.as_deref(), Some("asked"));
     }
 
     #[test]
     fn before_that_they_are_what_they_are() {
-        let row = json!([
-            "tr-1", 3, 0, null, "OK", {"mlflow.traceName": "agent"}, null, null, null, null, null, null, null, null, null
-        ]);
-        let row: TraceRow = serde_json::from_value(row).unwrap();
-        let info = row.into_info(SchemaShape::OLDEST).unwrap();
+        let tags = json!({"mlflow.traceName": "agent"}).to_string();
+        let row = json!([tags, null, null, "tr-1", 3, 0, null, "OK"]);
+        let info = read(&self::row(row.as_array().unwrap()), SchemaShape::OLDEST).unwrap();
         assert_eq!(info.tags["mlflow.traceName"], "agent");
     }
 }

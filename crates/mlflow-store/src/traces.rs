@@ -6,9 +6,10 @@ use domain::{TraceId, TraceInfo};
 
 use crate::MlflowStore;
 use crate::error::DatabaseError;
+use crate::row::Row;
 use crate::schema::Schema;
 use crate::sql::Statement;
-use crate::trace_row::{self, TraceRow};
+use crate::trace_row;
 
 impl MlflowStore {
     /// One trace, without spans.
@@ -28,7 +29,7 @@ impl MlflowStore {
     pub async fn get_trace_infos(&self, ids: &[TraceId]) -> Result<Vec<TraceInfo>, DatabaseError> {
         let schema = self.schema().await?;
         let mut statement = Statement::new(self.dialect(), "SELECT ");
-        trace_row::push_list(&mut statement, schema.shape);
+        trace_row::push_columns(&mut statement, schema.shape);
         statement.push("(SELECT ");
         trace_row::push_own(&mut statement, schema.shape);
         statement.push(" FROM trace_info t WHERE ");
@@ -49,9 +50,9 @@ impl MlflowStore {
         statement: &Statement,
         schema: &Schema,
     ) -> Result<Vec<Result<TraceInfo, DatabaseError>>, DatabaseError> {
-        let rows = self.fetch_list::<TraceRow>(statement, "trace_info").await?;
-        let read = |row: Result<TraceRow, _>| row?.into_info(schema.shape);
-        Ok(rows.into_iter().map(read).collect())
+        let shape = schema.shape;
+        let read = move |rows: Vec<Row>| Ok(rows.iter().map(|row| trace_row::read(row, shape)).collect());
+        self.fetch(statement, read).await
     }
 }
 

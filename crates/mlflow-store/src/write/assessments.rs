@@ -42,7 +42,7 @@ impl MlflowStore {
         trace: &TraceId,
         id: &AssessmentId,
     ) -> Result<Assessment, DatabaseError> {
-        let rows = self.fetch_all(&one(self.dialect(), trace, id.as_str())).await?;
+        let rows = self.fetch(&one(self.dialect(), trace, id.as_str()), Ok).await?;
         read(rows.first().ok_or_else(|| unknown(trace, id))?)
     }
 

@@ -34,7 +34,7 @@ pub struct SpanBody {
 pub enum SpanPieces {
     /// The JSON text `{"spans":[…]}` in pieces.
     Text(BoxStream<'static, Result<Bytes, UpstreamError>>),
-    /// Whole spans, some at a time.
+    /// Whole spans, some at a time, each checked ([`domain::span_text`]).
     Spans(BoxStream<'static, Result<Vec<Bytes>, UpstreamError>>),
 }
 
@@ -69,7 +69,7 @@ pub trait TraceSource: Send + Sync + std::fmt::Debug + 'static {
     async fn get_trace_infos(&self, ids: &[TraceId]) -> Result<Option<Vec<TraceInfo>>, UpstreamError>;
     /// A trace's spans as they arrive.
     async fn open_spans(&self, id: &TraceId) -> Result<SpanBody, UpstreamError>;
-    /// The spans of many traces at once, whole and in their order; `None` where that takes a call for each. Traces whose
+    /// The spans of many traces at once, whole, checked and in their order; `None` where that takes a call for each. Traces whose
     /// spans do not fit into so many bytes altogether, or are not to be had so, are left out.
     async fn read_many_spans(
         &self,

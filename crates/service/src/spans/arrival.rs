@@ -1,14 +1,14 @@
 //! Spans out of what a source gives: found in text, or taken as they come.
 
 use bytes::Bytes;
+use domain::span_text;
 use futures::StreamExt;
 
-use super::repair;
 use super::scanner::SpanScanner;
 use crate::error::{ServiceError, UnreadableSpans};
 use crate::ports::SpanPieces;
 
-/// Spans while they arrive, each checked to be JSON.
+/// Spans while they arrive, each valid JSON.
 pub(super) struct Arrival {
     pieces: SpanPieces,
     scanner: SpanScanner,
@@ -32,33 +32,45 @@ impl Arrival {
     pub(super) async fn next(&mut self) -> Option<Result<&mut Vec<Bytes>, ServiceError>> {
         let came = match &mut self.pieces {
             SpanPieces::Text(pieces) => match pieces.next().await {
-                Some(Ok(piece)) => self.scanner.push(&piece, &mut self.found).map_err(Into::into),
+                Some(Ok(piece)) => self
+                    .scanner
+                    .push(&piece, &mut self.found)
+                    .map_err(Into::into)
+                    .and_then(|()| self.check_texts()),
                 Some(Err(error)) => Err(error.into()),
                 None => return None,
             },
             SpanPieces::Spans(pieces) => match pieces.next().await {
                 Some(Ok(spans)) => {
                     self.found.extend(spans);
-                    Ok(())
+                    self.check_lengths()
                 }
                 Some(Err(error)) => Err(error.into()),
                 None => return None,
             },
         };
-        Some(came.and_then(|()| self.check()).map(|()| &mut self.found))
+        Some(came.map(|()| &mut self.found))
     }
 
-    fn check(&mut self) -> Result<(), ServiceError> {
-        let limit = self.span_bytes;
+    /// The scanner, which finds them, holds their lengths.
+    fn check_texts(&mut self) -> Result<(), ServiceError> {
         for span in &mut self.found {
-            if span.len() > limit {
-                return Err(UnreadableSpans::SpanTooLarge { limit }.into());
-            }
             let index = self.count;
             self.count += 1;
-            *span = repair::checked(std::mem::take(span)).ok_or(UnreadableSpans::InvalidSpan { index })?;
+            *span = span_text::checked(std::mem::take(span)).ok_or(UnreadableSpans::InvalidSpan { index })?;
         }
         Ok(())
+    }
+
+    /// The source, which gives them, holds their texts.
+    fn check_lengths(&self) -> Result<(), ServiceError> {
+        let limit = self.span_bytes;
+        let is_small = |span: &Bytes| span.len() <= limit;
+        if self.found.iter().all(is_small) {
+            Ok(())
+        } else {
+            Err(UnreadableSpans::SpanTooLarge { limit }.into())
+        }
     }
 
     /// Whether what came was whole.

@@ -9,7 +9,7 @@ use domain::TraceId;
 use tokio::sync::Semaphore;
 
 use super::set::SpanSet;
-use super::{INLINE_BYTES, fresh_for, repair};
+use super::{INLINE_BYTES, fresh_for};
 use crate::Services;
 use crate::cache::{Fresh, Freshness};
 use crate::traces::SpanInclusion;
@@ -88,8 +88,11 @@ impl Services {
         let limit = self.feed_limits.span_bytes;
         let join = move || {
             let joined = read.into_iter().filter_map(|(id, spans)| {
-                let set = SpanSet::join(&checked(spans, limit)?);
-                Some((id, Arc::new(set)))
+                let is_small = |span: &Bytes| span.len() <= limit;
+                spans
+                    .iter()
+                    .all(is_small)
+                    .then(|| (id, Arc::new(SpanSet::join(&spans))))
             });
             joined.collect()
         };
@@ -98,11 +101,4 @@ impl Services {
         }
         tokio::task::spawn_blocking(join).await.unwrap_or_default()
     }
-}
-
-fn checked(spans: Vec<Bytes>, limit: usize) -> Option<Vec<Bytes>> {
-    spans
-        .into_iter()
-        .map(|span| (span.len() <= limit).then(|| repair::checked(span))?)
-        .collect()
 }

@@ -1,13 +1,12 @@
 //! Lazy spans: loaded when asked for, once for all who ask, and passed on without being read where that is possible.
 //!
-//! [`feed`] is a read under way, [`set`] its result, [`arrival`] and [`scanner`] find spans in what arrives, [`repair`]
-//! checks them, [`filter`] picks and shortens them.
+//! [`feed`] is a read under way, [`set`] its result, [`arrival`] and [`scanner`] find spans in what arrives, [`filter`]
+//! picks and shortens them.
 
 mod arrival;
 mod feed;
 mod filter;
 mod many;
-mod repair;
 mod scanner;
 mod set;
 mod stream;

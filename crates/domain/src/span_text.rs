@@ -1,15 +1,15 @@
-//! A span is checked once, as it comes from the upstream: what leaves here is valid JSON on one line, in the shape of
-//! MLflow 3.
+//! A span's text is checked once, where it comes in: what leaves here is valid JSON on one line, in the shape of MLflow 3.
 
 use bytes::Bytes;
-use domain::span_v2;
 use memchr::{memchr2, memmem};
 use serde::de::IgnoredAny;
+
+use crate::span_v2;
 
 /// Checks a span and mends the two things that Python writes and JSON does not have or a line-based format cannot
 /// hold: bare `NaN`, `Infinity` and `-Infinity` (they become text, as protobuf's JSON has them) and line breaks
 /// between tokens (they become spaces). `None` when it is not JSON even so.
-pub(crate) fn checked(span: Bytes) -> Option<Bytes> {
+pub fn checked(span: Bytes) -> Option<Bytes> {
     let span = if memchr2(b'\n', b'\r', &span).is_some() {
         on_one_line(&span)
     } else {
@@ -80,6 +80,7 @@ fn with_quoted_non_finite(span: &[u8]) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::span::SpanView;
 
     #[test]
     fn a_valid_span_is_not_touched() {
@@ -106,7 +107,7 @@ mod tests {
             br#"{"context": {"span_id": "0c5c7fd0a6a3a450", "trace_id": "00"}, "attributes": {"n": NaN}}"#;
         let new = checked(Bytes::from_static(old)).unwrap();
         assert_eq!(
-            super::super::view(&new).unwrap().id(),
+            SpanView::parse(std::str::from_utf8(&new).unwrap()).unwrap().id(),
             "DFx/0KajpFA=".parse().ok()
         );
         let words =
