@@ -4,12 +4,47 @@
 
 use super::compile_traces::{Approach, Scope};
 use super::test::{KeyedTest, TextTest};
-use super::traces::{AssessmentKind, AssessmentTest, SESSION};
+use super::traces::{AssessmentKind, AssessmentTest, SESSION, TraceClause, TraceFilter};
 use crate::python_json;
+use crate::shape::SchemaShape;
 use crate::sql::Statement;
 
 /// How MLflow 3.17.2 tells that an assessment is of a session, by its metadata, which is JSON text.
 const NAMES_SESSION: &str = " AND a.assessment_metadata LIKE '%\"mlflow.trace.session\":%'";
+
+impl TraceFilter {
+    /// The names of the assessments that it asks for.
+    pub(crate) fn assessment_names(&self) -> Vec<String> {
+        let name = |clause: &TraceClause| match clause {
+            TraceClause::Assessment(_, name, _) => Some(name.clone()),
+            _ => None,
+        };
+        self.clauses.iter().filter_map(name).collect()
+    }
+}
+
+/// Pushes a SELECT that tells whether any assessment of these names is of a whole session.
+pub(crate) fn push_any_of_session(
+    statement: &mut Statement,
+    schema: SchemaShape,
+    experiments: &[i64],
+    names: &[String],
+) {
+    statement.push("SELECT EXISTS (SELECT 1 FROM assessments a WHERE ");
+    push_experiments(statement, schema, experiments);
+    statement.push(" AND ").is_one_of("a.name", names);
+    statement.push(NAMES_SESSION).push(")");
+}
+
+/// Pushes the condition that `assessments a` are of these experiments, where their own rows tell.
+fn push_experiments(statement: &mut Statement, schema: SchemaShape, experiments: &[i64]) {
+    if schema.has_numeric_assessments {
+        // MLflow fills this column for all of them, and keeps it true, from the revision on that brought it.
+        statement.is_one_of("a.experiment_id", experiments);
+    } else {
+        statement.push("TRUE");
+    }
+}
 
 /// What to look for: assessments that MLflow counts, of this name and value.
 #[derive(Clone, Copy)]
@@ -36,16 +71,24 @@ pub(super) fn push_assessment(
     let wanted = Wanted { kind, name, test };
     let is_absent = matches!(test, AssessmentTest::Keyed(KeyedTest::Absent));
     statement.push(if is_absent { "NOT (" } else { "(" });
-    statement.push(match scope.approach {
-        Approach::Walk => "EXISTS (SELECT 1 FROM assessments a WHERE a.trace_id = t.request_id",
-        Approach::Gather => "t.request_id IN (SELECT a.trace_id FROM assessments a WHERE TRUE",
-    });
+    match scope.approach {
+        Approach::Walk => {
+            statement.push("EXISTS (SELECT 1 FROM assessments a WHERE a.trace_id = t.request_id");
+        }
+        Approach::Gather => {
+            statement.push("t.request_id IN (SELECT a.trace_id FROM assessments a WHERE ");
+            push_experiments(statement, scope.schema, scope.experiments);
+        }
+    }
     wanted.push(statement);
-    statement.push(") OR ");
-    if scope.schema.has_promoted_columns {
-        push_session_by_column(statement, scope, wanted);
-    } else {
-        push_session_by_metadata(statement, scope, wanted);
+    statement.push(")");
+    if scope.sessions {
+        statement.push(" OR ");
+        if scope.schema.has_promoted_columns {
+            push_session_by_column(statement, scope, wanted);
+        } else {
+            push_session_by_metadata(statement, scope, wanted);
+        }
     }
     statement.push(")");
 }

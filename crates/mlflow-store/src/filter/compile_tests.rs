@@ -1,7 +1,7 @@
 //! The SQL of filters, as text.
 
 use super::TraceFilter;
-use super::compile_traces::Approach;
+use super::compile_traces::{Approach, Scope};
 use crate::dialect::Dialect;
 use crate::filter::RunFilter;
 use crate::shape::SchemaShape;
@@ -11,7 +11,7 @@ fn compile(dialect: Dialect, schema: SchemaShape, filter: &str) -> (String, Vec<
     let mut statement = Statement::new(dialect, "");
     let filter = TraceFilter::parse(filter).unwrap();
     filter
-        .push_conditions(&mut statement, schema, &[1, 2], Approach::Walk)
+        .push_conditions(&mut statement, Scope::walk(schema, &[1, 2]))
         .unwrap();
     statement.into_parts()
 }
@@ -183,7 +183,7 @@ fn what_the_schema_lacks_is_refused() {
         let parsed = TraceFilter::parse(filter).unwrap();
         let mut statement = Statement::new(Dialect::Sqlite, "");
         let refusal = parsed
-            .push_conditions(&mut statement, SchemaShape::OLDEST, &[1], Approach::Walk)
+            .push_conditions(&mut statement, Scope::walk(SchemaShape::OLDEST, &[1]))
             .unwrap_err();
         assert!(refusal.to_string().contains("does not keep"), "{refusal}");
         assert_eq!(statement.text(), "", "nothing of a refused filter is pushed");

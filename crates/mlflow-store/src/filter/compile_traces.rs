@@ -33,11 +33,26 @@ pub(crate) enum Approach {
 
 /// What a search of traces looks at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scope<'a> {
-    pub(super) schema: SchemaShape,
-    pub(super) approach: Approach,
+pub(crate) struct Scope<'a> {
+    pub(crate) schema: SchemaShape,
+    pub(crate) approach: Approach,
     /// The experiments that are searched.
-    pub(super) experiments: &'a [i64],
+    pub(crate) experiments: &'a [i64],
+    /// Whether there may be assessments of whole sessions among those that the filter asks for: of one that is of a trace of
+    /// these experiments, all traces of the session count.
+    pub(crate) sessions: bool,
+}
+
+#[cfg(test)]
+impl<'a> Scope<'a> {
+    pub(super) fn walk(schema: SchemaShape, experiments: &'a [i64]) -> Self {
+        Self {
+            schema,
+            approach: Approach::Walk,
+            experiments,
+            sessions: true,
+        }
+    }
 }
 
 impl TraceFilter {
@@ -60,23 +75,10 @@ impl TraceFilter {
     }
 
     /// Pushes ` AND (…)` for each condition, after a `WHERE` that has one; the traces are `trace_info t`.
-    ///
-    /// `experiments` are those that are searched: assessments of a whole session count if they are of a trace there.
-    pub(crate) fn push_conditions(
-        &self,
-        statement: &mut Statement,
-        schema: SchemaShape,
-        experiments: &[i64],
-        approach: Approach,
-    ) -> Result<(), Refusal> {
+    pub(crate) fn push_conditions(&self, statement: &mut Statement, scope: Scope<'_>) -> Result<(), Refusal> {
         for clause in &self.clauses {
-            check(clause, schema)?;
+            check(clause, scope.schema)?;
         }
-        let scope = Scope {
-            schema,
-            approach,
-            experiments,
-        };
         let spans: Vec<(&SpanField, &TextTest)> = self.clauses.iter().filter_map(of_span).collect();
         if !spans.is_empty() {
             let starts: Vec<_> = self.clauses.iter().filter_map(lower_bound).collect();

@@ -30,7 +30,8 @@ mod properties_tests;
 #[cfg(test)]
 mod table_tests;
 
-pub(crate) use compile_traces::Approach;
+pub(crate) use compile_assessments::push_any_of_session;
+pub(crate) use compile_traces::{Approach, Scope};
 pub(crate) use order::{Direction, RunOrder, TraceOrder};
 pub use refusal::Refusal;
 pub(crate) use runs::RunFilter;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::compile_traces::Approach;
+use super::compile_traces::{Approach, Scope};
 use super::{RunFilter, RunOrder, TraceFilter, TraceOrder};
 use crate::dialect::Dialect;
 use crate::page_token::read_page_token;
@@ -77,7 +77,7 @@ fn compile(dialect: Dialect, filter: &str, order_by: &str) -> Option<Statement> 
     let mut statement = Statement::new(dialect, "");
     order.push_joins(&mut statement, schema);
     filter
-        .push_conditions(&mut statement, schema, &[1, 2], Approach::Walk)
+        .push_conditions(&mut statement, Scope::walk(schema, &[1, 2]))
         .ok()?;
     order.push(&mut statement, schema, Approach::Walk);
     Some(statement)

@@ -1,6 +1,6 @@
 //! Filters that MLflow 3.17.2 accepts or refuses, and so do we. Each was tried on MLflow; where we differ is said.
 
-use super::compile_traces::Approach;
+use super::compile_traces::Scope;
 use super::{RunFilter, TraceFilter};
 use crate::dialect::Dialect;
 use crate::shape::SchemaShape;
@@ -231,7 +231,7 @@ fn filters_of_traces_are_accepted_and_compile() {
         for dialect in [Dialect::Sqlite, Dialect::Postgres] {
             let mut statement = Statement::new(dialect, "");
             parsed
-                .push_conditions(&mut statement, SchemaShape::NEWEST, &[1, 2], Approach::Walk)
+                .push_conditions(&mut statement, Scope::walk(SchemaShape::NEWEST, &[1, 2]))
                 .unwrap_or_else(|refusal| panic!("{filter}: {refusal}"));
             assert_well_formed(&statement);
         }

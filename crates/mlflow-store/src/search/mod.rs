@@ -4,40 +4,19 @@
 //! in their order until a page is full, which is fast where many pass the filter, or to gather all from what the filter asks
 //! for and sort them, which is fast where few do. Which of them it is, the newest traces tell: they are walked first.
 
+mod newest;
+
 use domain::{SearchTraces, TraceInfo, TracePage};
 
 use crate::MlflowStore;
 use crate::dialect::Dialect;
 use crate::error::DatabaseError;
-use crate::filter::{Approach, Direction, TraceFilter, TraceOrder};
+use crate::filter::{self, Approach, Direction, Scope, TraceFilter, TraceOrder};
 use crate::page_token::{read_page_token, write_page_token};
 use crate::row::Row;
 use crate::schema::Schema;
 use crate::sql::Statement;
 use crate::trace_row;
-
-/// How many of the newest traces are walked before all are gathered.
-struct Pace {
-    /// At first: some milliseconds.
-    first: i64,
-    /// At most, if by what was found the page is expected to be full by then: as long as gathering takes among 200,000.
-    most: i64,
-}
-
-/// Where the filter looks at a trace's own columns only.
-const BY_COLUMNS: Pace = Pace {
-    first: 4000,
-    most: 12_000,
-};
-
-/// Where something is looked up for each trace.
-const BY_LOOKING_UP: Pace = Pace {
-    first: 1000,
-    most: 20_000,
-};
-
-/// Of one trace in so many that pass or more often, gathering finds too many.
-const RARE: i64 = 50;
 
 /// Which traces are looked at, and how.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +36,8 @@ struct Search {
     experiments: Vec<i64>,
     offset: i64,
     wanted: i64,
+    /// Whether assessments of whole sessions are looked for.
+    sessions: bool,
 }
 
 impl MlflowStore {
@@ -66,11 +47,11 @@ impl MlflowStore {
     /// [`DatabaseError::Refused`] when filter, order or page token cannot be read. An unknown experiment is no error:
     /// nothing is found there.
     pub async fn search_traces(&self, search: &SearchTraces) -> Result<TracePage, DatabaseError> {
-        let search = Search::read(search)?;
+        let mut search = Search::read(search)?;
         let mut traces = if search.experiments.is_empty() || search.wanted == 0 {
             Vec::new()
         } else {
-            self.find(&search).await?
+            self.find(&mut search).await?
         };
         let wanted = usize::try_from(search.wanted).unwrap_or(usize::MAX);
         let has_more = traces.len() > wanted;
@@ -83,7 +64,10 @@ impl MlflowStore {
     }
 
     /// One more than wanted, which tells whether there is a next page.
-    async fn find(&self, search: &Search) -> Result<Vec<Result<TraceInfo, DatabaseError>>, DatabaseError> {
+    async fn find(
+        &self,
+        search: &mut Search,
+    ) -> Result<Vec<Result<TraceInfo, DatabaseError>>, DatabaseError> {
         let schema = self.schema().await?;
         let knows_itself = self.dialect() == Dialect::Postgres;
         if knows_itself || search.filter.is_open() || search.filter.is_narrow() {
@@ -91,6 +75,7 @@ impl MlflowStore {
                 .infos(&self.statement(search, &schema, Extent::Walked)?, &schema)
                 .await;
         }
+        search.sessions = self.any_of_session(search, &schema).await?;
         if let Some(direction) = search.order.by_time()
             && let Some(traces) = self.find_among_newest(search, &schema, direction).await?
         {
@@ -100,59 +85,17 @@ impl MlflowStore {
             .await
     }
 
-    /// `None` where the newest traces do not fill the page.
-    async fn find_among_newest(
-        &self,
-        search: &Search,
-        schema: &Schema,
-        direction: Direction,
-    ) -> Result<Option<Vec<Result<TraceInfo, DatabaseError>>>, DatabaseError> {
-        let pace = if search.filter.is_of_columns() {
-            BY_COLUMNS
-        } else {
-            BY_LOOKING_UP
-        };
-        let walk = async |newest| {
-            let statement = self.statement(search, schema, Extent::Newest(newest, direction))?;
-            let traces = self.infos(&statement, schema).await?;
-            let found = i64::try_from(traces.len()).unwrap_or(i64::MAX);
-            Ok::<_, DatabaseError>((found > search.wanted, found, traces))
-        };
-        let (is_full, found, traces) = walk(pace.first).await?;
-        if is_full {
-            return Ok(Some(traces));
+    /// Whether an assessment that the filter may mean is of a whole session. To find those, all assessments are read: where there
+    /// are none, which is common, once and not with each statement.
+    async fn any_of_session(&self, search: &Search, schema: &Schema) -> Result<bool, DatabaseError> {
+        let names = search.filter.assessment_names();
+        if names.is_empty() || !schema.shape.has_assessments {
+            return Ok(false);
         }
-        let passing = match found {
-            0 if search.offset > 0 => {
-                self.count_among_newest(search, schema, pace.first, direction)
-                    .await?
-            }
-            0 => 0,
-            found => search.offset.saturating_add(found),
-        };
-        if passing.saturating_mul(RARE) < pace.first {
-            return Ok(None);
-        }
-        let sought = search.offset.saturating_add(search.wanted).saturating_add(1);
-        let expected = pace.first.saturating_mul(sought) / passing;
-        if expected > pace.most {
-            return Ok(None);
-        }
-        let (is_full, _, traces) = walk(expected.saturating_mul(3) / 2).await?;
-        Ok(is_full.then_some(traces))
-    }
-
-    async fn count_among_newest(
-        &self,
-        search: &Search,
-        schema: &Schema,
-        newest: i64,
-        direction: Direction,
-    ) -> Result<i64, DatabaseError> {
-        let mut statement = Statement::new(self.dialect(), "SELECT count(*)");
-        search.push_found(&mut statement, schema, Extent::Newest(newest, direction))?;
+        let mut statement = Statement::new(self.dialect(), "");
+        filter::push_any_of_session(&mut statement, schema.shape, &search.experiments, &names);
         let read = |rows: Vec<Row>| rows.first().map_or(Ok(0), |row| row.needed_int(0));
-        self.fetch(&statement, read).await
+        Ok(self.fetch(&statement, read).await? != 0)
     }
 
     fn statement(
@@ -174,20 +117,6 @@ impl MlflowStore {
         statement.push(" OFFSET ").bind(search.offset).push(") page");
         Ok(statement)
     }
-}
-
-/// Pushes the condition that a trace is no older than so many others; the index on time alone tells when that was.
-fn push_newest(statement: &mut Statement, experiments: &[i64], newest: i64, direction: Direction) {
-    let (comparison, order, none) = match direction {
-        Direction::Descending => (" AND t.timestamp_ms >= ", " DESC", i64::MIN),
-        Direction::Ascending => (" AND t.timestamp_ms <= ", "", i64::MAX),
-    };
-    statement.push(comparison);
-    statement.push("coalesce((SELECT b.timestamp_ms FROM trace_info b WHERE ");
-    statement.is_one_of("b.experiment_id", experiments);
-    statement.push(" ORDER BY b.timestamp_ms").push(order);
-    statement.push(" LIMIT 1 OFFSET ").bind(newest);
-    statement.push("), ").bind(none).push(")");
 }
 
 fn told(trace: Result<TraceInfo, DatabaseError>) -> Option<TraceInfo> {
@@ -221,11 +150,15 @@ impl Search {
         self.filter
             .push_experiments(statement, &self.experiments, approach);
         if let Extent::Newest(newest, direction) = extent {
-            push_newest(statement, &self.experiments, newest, direction);
+            newest::push_bound(statement, &self.experiments, newest, direction);
         }
-        Ok(self
-            .filter
-            .push_conditions(statement, shape, &self.experiments, approach)?)
+        let scope = Scope {
+            schema: shape,
+            approach,
+            experiments: &self.experiments,
+            sessions: self.sessions,
+        };
+        Ok(self.filter.push_conditions(statement, scope)?)
     }
 
     fn read(search: &SearchTraces) -> Result<Self, DatabaseError> {
@@ -236,10 +169,10 @@ impl Search {
             experiments: ids.filter_map(|id| id.as_str().parse().ok()).collect(),
             offset: read_page_token(search.page_token.as_deref())?,
             wanted: search.max_results.into(),
+            sessions: true,
         })
     }
 }
 
 #[cfg(test)]
-#[path = "search_tests.rs"]
 mod tests;

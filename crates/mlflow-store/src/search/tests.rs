@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::DatabaseConfig;
 
-const SCHEMA: &str = include_str!("../../demo/schema/mlflow-dc11669786a5.sql");
+const SCHEMA: &str = include_str!("../../../demo/schema/mlflow-dc11669786a5.sql");
 
 /// An empty database; not made safe against a loss of power, which takes seconds where disks are slow.
 fn database() -> (TempDir, Connection) {
@@ -110,6 +110,11 @@ const STEPS: &[(&str, Extent, &str)] = &[
         "feedback.q = 'x'",
         Extent::Walked,
         "index_assessments_trace_id_created_timestamp (trace_id=?)",
+    ),
+    (
+        "feedback.q = 'x'",
+        Extent::Gathered,
+        "SEARCH a USING INDEX idx_assessments_exp_name_valid (experiment_id=? AND name=? AND valid=?)",
     ),
     (
         "span.type = 'TOOL'",
@@ -223,7 +228,17 @@ const TRACES: &str = "
     INSERT INTO trace_tags (request_id, key, value)
     SELECT request_id, 'new', 'x' FROM trace_info WHERE timestamp_ms > 30;
     INSERT INTO trace_tags (request_id, key, value)
-    SELECT request_id, 'both', 'x' FROM trace_info WHERE timestamp_ms IN (0, 33);";
+    SELECT request_id, 'both', 'x' FROM trace_info WHERE timestamp_ms IN (0, 33);
+    UPDATE trace_info SET session_id = 'long' WHERE timestamp_ms BETWEEN 5 AND 20;
+    INSERT INTO assessments (assessment_id, trace_id, name, assessment_type, value, valid, assessment_metadata, experiment_id,
+                             created_timestamp, last_updated_timestamp, source_type)
+    SELECT request_id, request_id, 'own', 'feedback', '\"yes\"', TRUE, NULL, 1, 0, 0, 'HUMAN'
+    FROM trace_info WHERE request_id LIKE '%5';
+    INSERT INTO assessments (assessment_id, trace_id, name, assessment_type, value, valid, assessment_metadata, experiment_id,
+                             created_timestamp, last_updated_timestamp, source_type)
+    SELECT 'a-session', min(request_id), 'whole', 'feedback', '\"yes\"', TRUE, '{\"mlflow.trace.session\": \"long\"}', 1, 0, 0,
+           'HUMAN'
+    FROM trace_info WHERE session_id = 'long';";
 
 #[tokio::test]
 async fn however_a_page_is_found_it_is_the_same() {
@@ -243,6 +258,9 @@ async fn however_a_page_is_found_it_is_the_same() {
         "tags.new = 'x' AND tags.some = 'x'",
         "tags.both = 'x'",
         "tags.none = 'x'",
+        "feedback.own = 'yes'",
+        "feedback.whole = 'yes'",
+        "feedback.whole IS NULL",
     ];
     let orders: [&[&str]; 4] = [
         &[],

@@ -1,0 +1,124 @@
+//! A search in SQLite, which begins with the newest traces (or the oldest, where these come first): how many of them pass tells
+//! how many there are to walk, or that all are better gathered.
+
+use domain::TraceInfo;
+
+use super::{Extent, Search};
+use crate::MlflowStore;
+use crate::error::DatabaseError;
+use crate::filter::Direction;
+use crate::row::Row;
+use crate::schema::Schema;
+use crate::sql::Statement;
+
+/// How many of the newest traces are walked before all are gathered.
+struct Pace {
+    /// At first: some milliseconds.
+    first: i64,
+    /// At most, if by what was found the page is expected to be full by then: as long as gathering takes among 200,000.
+    most: i64,
+}
+
+/// Where the filter looks at a trace's own columns only.
+const BY_COLUMNS: Pace = Pace {
+    first: 4000,
+    most: 12_000,
+};
+
+/// Where something is looked up for each trace.
+const BY_LOOKING_UP: Pace = Pace {
+    first: 1000,
+    most: 20_000,
+};
+
+/// Of one trace in so many that pass or more often, gathering finds too many.
+const RARE: i64 = 50;
+
+/// A page that begins after one of so many newest, or further on, is not looked for before it is known how many pass.
+const DEEP: i64 = 8;
+
+impl Pace {
+    /// How many of the newest are likely to hold those that are sought, when so many of the first pass; `None` where gathering
+    /// is likely to be faster.
+    fn newest(&self, passing: i64, sought: i64) -> Option<i64> {
+        if passing >= sought {
+            return Some(self.first);
+        }
+        if passing.saturating_mul(RARE) < self.first {
+            return None;
+        }
+        let expected = self.first.saturating_mul(sought) / passing;
+        (expected <= self.most).then(|| expected.saturating_mul(3) / 2)
+    }
+}
+
+impl MlflowStore {
+    /// `None` where they are not among the newest, or would be found there more slowly than elsewhere.
+    pub(super) async fn find_among_newest(
+        &self,
+        search: &Search,
+        schema: &Schema,
+        direction: Direction,
+    ) -> Result<Option<Vec<Result<TraceInfo, DatabaseError>>>, DatabaseError> {
+        let pace = if search.filter.is_of_columns() {
+            BY_COLUMNS
+        } else {
+            BY_LOOKING_UP
+        };
+        let walk = async |newest| {
+            let statement = self.statement(search, schema, Extent::Newest(newest, direction))?;
+            let traces = self.infos(&statement, schema).await?;
+            let found = i64::try_from(traces.len()).unwrap_or(i64::MAX);
+            Ok::<_, DatabaseError>((found > search.wanted, found, traces))
+        };
+        let mut passing = None;
+        if search.offset < pace.first / DEEP {
+            let (is_full, found, traces) = walk(pace.first).await?;
+            if is_full {
+                return Ok(Some(traces));
+            }
+            passing = (found > 0 || search.offset == 0).then(|| search.offset.saturating_add(found));
+        }
+        let sought = search.offset.saturating_add(search.wanted).saturating_add(1);
+        let passing = if let Some(passing) = passing {
+            passing
+        } else {
+            let newest = Extent::Newest(pace.first, direction);
+            self.count(search, schema, newest, sought).await?
+        };
+        let Some(newest) = pace.newest(passing, sought) else {
+            return Ok(None);
+        };
+        let (is_full, _, traces) = walk(newest).await?;
+        Ok(is_full.then_some(traces))
+    }
+
+    /// How many pass, counted to so many.
+    async fn count(
+        &self,
+        search: &Search,
+        schema: &Schema,
+        extent: Extent,
+        most: i64,
+    ) -> Result<i64, DatabaseError> {
+        let mut statement = Statement::new(self.dialect(), "SELECT count(*) FROM (SELECT 1");
+        search.push_found(&mut statement, schema, extent)?;
+        statement.push(" LIMIT ").bind(most).push(") found");
+        let read = |rows: Vec<Row>| rows.first().map_or(Ok(0), |row| row.needed_int(0));
+        self.fetch(&statement, read).await
+    }
+}
+
+/// Pushes the condition that a trace is no older than so many others; the index on time alone tells when that was.
+pub(super) fn push_bound(statement: &mut Statement, experiments: &[i64], newest: i64, direction: Direction) {
+    let (comparison, order, none) = match direction {
+        Direction::Descending => (" AND t.timestamp_ms >= ", " DESC", i64::MIN),
+        Direction::Ascending => (" AND t.timestamp_ms <= ", "", i64::MAX),
+    };
+    statement.push(comparison);
+    statement.push("coalesce((SELECT b.timestamp_ms FROM trace_info b WHERE ");
+    statement.is_one_of("b.experiment_id", experiments);
+    statement.push(" ORDER BY b.timestamp_ms").push(order);
+    statement.push(" LIMIT 1 OFFSET ").bind(newest);
+    statement.push("), ").bind(none).push(")");
+}
