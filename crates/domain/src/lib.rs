@@ -19,6 +19,7 @@ mod assessment;
 mod experiment;
 mod ids;
 mod item;
+mod json_check;
 mod label_schema;
 mod labeling_session;
 mod review_app;

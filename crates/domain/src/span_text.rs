@@ -4,6 +4,7 @@ use bytes::Bytes;
 use memchr::{memchr2, memmem};
 use serde::de::IgnoredAny;
 
+use crate::json_check::is_surely_json;
 use crate::span_v2;
 
 /// Checks a span and mends the two things that Python writes and JSON does not have or a line-based format cannot
@@ -33,7 +34,8 @@ fn in_new_shape(span: &[u8]) -> Option<Bytes> {
 
 fn is_json(text: &[u8]) -> bool {
     // `from_slice` would not look at the encoding of strings it ignores.
-    simdutf8::basic::from_utf8(text).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+    simdutf8::basic::from_utf8(text)
+        .is_ok_and(|text| is_surely_json(text.as_bytes()) || serde_json::from_str::<IgnoredAny>(text).is_ok())
 }
 
 /// Within a JSON string a line break is always escaped, so a bare one stands between tokens.
