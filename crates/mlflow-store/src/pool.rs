@@ -240,5 +240,7 @@ fn postgres(statement: &Statement) -> Query<'_, Postgres, PgArguments> {
             Value::Ints(values) => sqlx::Arguments::add(&mut arguments, values.clone()),
         };
     }
+    // One without a name is planned when its values are there.
     query_with(AssertSqlSafe(statement.text().to_owned()), arguments)
+        .persistent(!statement.is_planned_for_values())
 }

@@ -71,6 +71,7 @@ pub(crate) struct Statement {
     dialect: Dialect,
     text: String,
     values: Vec<Value>,
+    is_planned_for_values: bool,
 }
 
 impl Statement {
@@ -81,7 +82,18 @@ impl Statement {
             dialect,
             text,
             values: Vec::new(),
+            is_planned_for_values: false,
         }
+    }
+
+    /// Has PostgreSQL plan it for the values that it has. A statement that comes again and again is soon planned for any: that
+    /// saves 1.5 ms each time, and looks for a value that is rare as if it were common.
+    pub(crate) fn plan_for_values(&mut self) {
+        self.is_planned_for_values = true;
+    }
+
+    pub(crate) fn is_planned_for_values(&self) -> bool {
+        self.is_planned_for_values
     }
 
     pub(crate) fn dialect(&self) -> Dialect {

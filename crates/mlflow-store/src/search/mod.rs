@@ -115,6 +115,9 @@ impl MlflowStore {
             .push(&mut statement, schema.shape, search.approach(extent));
         statement.push(" LIMIT ").bind(search.wanted.saturating_add(1));
         statement.push(" OFFSET ").bind(search.offset).push(") page");
+        if !search.filter.is_open() {
+            statement.plan_for_values();
+        }
         Ok(statement)
     }
 }
