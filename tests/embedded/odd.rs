@@ -8,6 +8,7 @@ use crate::store::OwnStore;
 
 on_each_store! {
     a_row_that_cannot_be_read_hides_no_other;
+    spans_that_are_no_json_are_refused_and_hide_no_others;
     archived_spans_are_told_to_be_archived;
     a_name_of_nothing_leaves_a_run_its_own;
 }
@@ -45,6 +46,34 @@ async fn a_row_that_cannot_be_read_hides_no_other(kind: Kind) {
     let log = server.log().await.join("\n");
     assert!(log.contains("an assessment is left out"), "{log}");
     assert_eq!(log.contains("a trace is left out"), is_sqlite, "{log}");
+}
+
+async fn spans_that_are_no_json_are_refused_and_hide_no_others(kind: Kind) {
+    let store = OwnStore::new(kind).await;
+    let odd = &store.traces[1];
+    let content = format!("UPDATE spans SET content = substr(content, 1, 40) WHERE trace_id = '{odd}'");
+    store.run("execute", &[&content]);
+    let server = store.server().await;
+    let asker = server.as_local_user();
+    for path in ["", "/spans"] {
+        let (status, problem) = asker.try_get(&format!("/api/traces/{odd}{path}")).await;
+        assert_eq!(status, StatusCode::BAD_GATEWAY, "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains("not valid JSON"),
+            "{problem}"
+        );
+    }
+    let page = json!({"include_spans": true});
+    let page = asker.post_json("/api/mlflow/search-traces", &page).await;
+    assert_eq!(page["traces"].as_array().unwrap().len(), store.traces.len());
+    for trace in page["traces"].as_array().unwrap() {
+        let is_odd = trace["info"]["trace_id"] == odd.as_str();
+        assert_eq!(
+            trace["data"]["spans"].as_array().unwrap().is_empty(),
+            is_odd,
+            "{trace}"
+        );
+    }
 }
 
 async fn archived_spans_are_told_to_be_archived(kind: Kind) {
