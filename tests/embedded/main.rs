@@ -31,6 +31,7 @@ mod refused;
 mod run_filters;
 mod sdk;
 mod store;
+mod streams;
 mod written;
 
 use harness::{TraceServer, Upstream, answer, http_client};

@@ -11,6 +11,39 @@ on_each_store! {
     spans_that_are_no_json_are_refused_and_hide_no_others;
     archived_spans_are_told_to_be_archived;
     a_name_of_nothing_leaves_a_run_its_own;
+    what_was_made_ahead_of_a_migration_does_not_count_yet;
+}
+
+/// `mlflow db prepopulate-trace-analytics` makes the columns of the next revision while a server runs that does not fill them.
+async fn what_was_made_ahead_of_a_migration_does_not_count_yet(kind: Kind) {
+    let store = OwnStore::new(kind).await;
+    store.run("label", &[]);
+    let id = &store.traces[0];
+    store.run("revision", &["b7e2c1a4d9f3"]);
+    let named = format!(
+        "INSERT INTO trace_tags (key, value, request_id) VALUES ('mlflow.traceName', 'of old', '{id}')"
+    );
+    for statement in [
+        "DROP TABLE sql_assessment_daily_rollups",
+        "UPDATE assessments SET experiment_id = NULL, trace_timestamp_ms = NULL",
+        &named,
+    ] {
+        store.run("execute", &[statement]);
+    }
+    let server = store.server().await;
+    for filter in ["feedback.correctness = 'gut'", "name = 'of old'"] {
+        let page = json!({"filter": filter});
+        let page = server
+            .as_local_user()
+            .post_json("/api/mlflow/search-traces", &page)
+            .await;
+        assert_eq!(
+            crate::texts(&page["traces"], "/info/trace_id"),
+            std::slice::from_ref(id),
+            "{filter}"
+        );
+        assert_eq!(page["traces"][0]["info"]["tags"]["mlflow.traceName"], "of old");
+    }
 }
 
 async fn a_row_that_cannot_be_read_hides_no_other(kind: Kind) {

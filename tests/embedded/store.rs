@@ -62,6 +62,13 @@ impl OwnStore {
         self.upstream.run_script("own_store.py", &args)
     }
 
+    /// A trace of so many MiB in it, which MLflow would take minutes to log; its id.
+    pub(crate) fn big_trace(&self, mib: u64) -> String {
+        let mib = mib.to_string();
+        let args = [&self.uri, "big", "--experiment", &self.experiment, "--mib", &mib];
+        self.upstream.run_script("fill_store.py", &args).trim().to_owned()
+    }
+
     pub(crate) fn settings(&self) -> [(&str, &str); 2] {
         [
             ("MLFLOW_TRACKING_URI", &self.uri),

@@ -134,8 +134,7 @@ impl Stage {
         let json = "-H 'content-type: application/json'";
         let session = &session.labeling_session_id;
         let folder: &Path = self.folder.path();
-        writeln!(
-            out,
+        let text = format!(
             "
   A demo is at {base}: {traces} traces of a support agent, and a session to label them in. Try:
 
@@ -154,7 +153,9 @@ impl Stage {
             failing = named("failing"),
             big = named("big"),
             folder = folder.display(),
-        )
+        );
+        // In one piece: the log goes to the same terminal.
+        out.write_all(text.as_bytes())
     }
 }
 

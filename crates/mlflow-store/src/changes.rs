@@ -27,11 +27,9 @@ impl MlflowStore {
                 let statement = Statement::new(self.dialect(), "PRAGMA data_version");
                 let told = async {
                     let mut held = pool.acquire().await?;
-                    let told = held.fetch(&statement, |rows| {
-                        // There always is one.
-                        rows.first().map_or(Ok(0), |row| row.needed_int(0))
-                    });
-                    let version = told.await?;
+                    let rows = held.fetch_all(&statement).await?;
+                    // There always is one.
+                    let version = rows.first().map_or(Ok(0), |row| row.needed_int(0))?;
                     // While it is held: there is one at most, so this is the number of the one that told.
                     let number = pool.opened();
                     held.release();

@@ -13,7 +13,7 @@ use crate::dialect::Dialect;
 use crate::error::DatabaseError;
 use crate::row::Row;
 use crate::sql::{Statement, Value};
-use crate::sqlite::{Access, Held, Sqlite};
+use crate::sqlite::{Access, Held, Sqlite, blocking};
 
 /// How long a statement waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -113,7 +113,8 @@ impl Pool {
                     let mut held = Watched::acquire(pool).await?;
                     let rows = postgres(statement).fetch_all(&mut *held.connection).await?;
                     held.release();
-                    read(rows.into_iter().map(Row::Postgres).collect())
+                    let rows = rows.into_iter().map(Row::Postgres).collect();
+                    blocking(move || read(rows)).await
                 }
             }
         };
@@ -192,7 +193,7 @@ impl Transaction {
 
     pub(crate) async fn fetch_all(&mut self, statement: &Statement) -> Result<Vec<Row>, DatabaseError> {
         match self {
-            Self::Sqlite(held) => held.fetch(statement, Ok).await,
+            Self::Sqlite(held) => held.fetch_all(statement).await,
             Self::Postgres(all) => {
                 let rows = postgres(statement).fetch_all(&mut *all.connection).await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())

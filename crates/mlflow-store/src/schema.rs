@@ -140,11 +140,14 @@ async fn look(pool: &Pool, limit: Duration) -> Result<Schema, DatabaseError> {
             "has schema revision {revision} without {missing}"
         )));
     }
+    // `mlflow db prepopulate-trace-analytics` makes and fills the columns of that revision ahead of the migration, while a server
+    // that does not know them goes on writing: they count once there is what the migration alone makes.
+    let is_analytic = has("sql_assessment_daily_rollups.experiment_id");
     let shape = SchemaShape {
         has_v3_columns: has("trace_info.client_request_id") && has("trace_info.request_preview"),
-        has_promoted_columns: has("trace_info.trace_name") && has("trace_info.total_cost"),
+        has_promoted_columns: is_analytic && has("trace_info.trace_name") && has("trace_info.total_cost"),
         has_assessments: has("assessments.assessment_metadata"),
-        has_numeric_assessments: has("assessments.is_numeric_value"),
+        has_numeric_assessments: is_analytic && has("assessments.is_numeric_value"),
         has_spans: has("spans.content"),
         has_associations: has("entity_associations.destination_id"),
     };

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::{TraceId, span_text};
+use futures::FutureExt;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use serde::Deserialize;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::MlflowStore;
 use crate::artifacts::{self, ArtifactText};
@@ -17,13 +19,14 @@ use crate::error::DatabaseError;
 use crate::json_column;
 use crate::row::Row;
 use crate::sql::Statement;
+use crate::sqlite::interrupted;
 use crate::traces::{texts, unknown_trace};
 
 /// Portions of a trace's texts that are read and checked side by side.
 const SIDE_BY_SIDE: u8 = 2;
 
-/// How large a portion is, in bytes: so large that the trace is read in as few as are read side by side, and so small that a
-/// stream begins at once.
+/// How large a portion is, in bytes, its last span not counted: so large that the trace is read in as few as are read side by
+/// side, and so small that a stream begins at once.
 const PORTION_BYTES: RangeInclusive<i64> = 256 << 10..=1 << 20;
 
 /// A trace's spans as they come, in MLflow's dictionary format.
@@ -215,7 +218,9 @@ impl MlflowStore {
         let (store, id) = (self.clone(), id.clone());
         let pieces = stream::iter(portions(listed)).map(move |portion| {
             let (store, id) = (store.clone(), id.clone());
-            async move { store.read_spans(&id, &portion).await }
+            // On its own: one that is read gives its connection back even while nobody takes what was read.
+            let read = tokio::spawn(async move { store.read_spans(&id, &portion).await });
+            AbortOnDropHandle::new(read).map(|read| read.unwrap_or_else(|_| Err(interrupted())))
         });
         let pieces = pieces.buffered(SIDE_BY_SIDE.into());
         Ok(StoredSpans {
@@ -281,7 +286,8 @@ impl Text {
         if self.content.is_empty() {
             return Err(archived());
         }
-        span_text::checked(self.content).ok_or_else(|| unreadable("a span is not valid JSON"))
+        let (_, _, id) = self.place;
+        span_text::checked(self.content).ok_or_else(|| unreadable(&format!("span {id} is not valid JSON")))
     }
 }
 

@@ -16,6 +16,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, InterruptHandle, OpenFlags, ToSql};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -89,29 +90,38 @@ impl Sqlite {
 
     /// A connection, for as long as it is held; taken up by the first statement.
     pub(crate) async fn acquire(&self) -> Result<Held, DatabaseError> {
-        let permit = timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.0.free).acquire_owned()).await;
-        let Ok(Ok(permit)) = permit else {
-            return Err(DatabaseError::Busy("no connection was free in time".to_owned()));
-        };
         Ok(Held {
-            lease: Some(Lease {
-                opened: None,
-                _permit: permit,
-            }),
+            lease: Some(self.lease().await?),
             pool: self.clone(),
         })
     }
 
-    /// What is read of all rows of a statement.
+    /// What is read of all rows of a statement, on the thread that fetches them; interrupted when this is not waited for to its
+    /// end. The connection is given back as soon as they are there, whether someone looks or not.
     pub(crate) async fn fetch<T: Send + 'static>(
         &self,
         statement: &Statement,
         read: impl FnOnce(Vec<Row>) -> Result<T, DatabaseError> + Send + 'static,
     ) -> Result<T, DatabaseError> {
-        let mut held = self.acquire().await?;
-        let done = held.fetch(statement, read).await;
-        held.release();
-        done
+        let mut lease = self.lease().await?;
+        let (pool, waiting) = (self.clone(), Waiting::default());
+        let (progress, fetch) = (Arc::clone(&waiting.0), fetching(statement));
+        blocking(move || {
+            let rows = lease.work(&pool, &progress, fetch);
+            lease.give_back(&pool);
+            read(rows?)
+        })
+        .await
+    }
+
+    async fn lease(&self) -> Result<Lease, DatabaseError> {
+        match timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.0.free).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Lease {
+                opened: None,
+                _permit: permit,
+            }),
+            _ => Err(DatabaseError::Busy("no connection was free in time".to_owned())),
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Opened>> {
@@ -190,17 +200,39 @@ struct Lease {
     _permit: OwnedSemaphorePermit,
 }
 
-impl Held {
-    /// What is read of all rows of a statement, on the thread that fetches them; interrupted when this is not waited for to
-    /// its end.
-    pub(crate) async fn fetch<T: Send + 'static>(
+impl Lease {
+    /// Works on the connection, on a thread for that.
+    fn work<T>(
         &mut self,
-        statement: &Statement,
-        read: impl FnOnce(Vec<Row>) -> Result<T, DatabaseError> + Send + 'static,
+        pool: &Sqlite,
+        progress: &Progress,
+        work: impl FnOnce(&Connection) -> Result<T, DatabaseError>,
     ) -> Result<T, DatabaseError> {
-        let (text, values) = (statement.text().to_owned(), statement.values().to_vec());
-        self.run(move |connection| read(fetch_all(connection, &text, &values)?))
-            .await
+        progress.check()?;
+        let opened = match self.opened.take() {
+            Some(opened) => opened,
+            None => pool.idle_or_new()?,
+        };
+        let opened = self.opened.insert(opened);
+        progress.begin(&opened.connection)?;
+        let done = work(&opened.connection);
+        progress.end();
+        done
+    }
+
+    /// Gives the connection back, for others to use, unless a transaction was left open on it.
+    fn give_back(mut self, pool: &Sqlite) {
+        if let Some(opened) = self.opened.take()
+            && opened.connection.is_autocommit()
+        {
+            pool.idle().push(opened);
+        }
+    }
+}
+
+impl Held {
+    pub(crate) async fn fetch_all(&mut self, statement: &Statement) -> Result<Vec<Row>, DatabaseError> {
+        self.run(fetching(statement)).await
     }
 
     /// Runs a statement; the number of rows that it changed.
@@ -219,6 +251,7 @@ impl Held {
             .await
     }
 
+    /// Interrupted when this is not waited for to its end.
     async fn run<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&Connection) -> Result<T, DatabaseError> + Send + 'static,
@@ -227,14 +260,7 @@ impl Held {
         let (pool, waiting) = (self.pool.clone(), Waiting::default());
         let progress = Arc::clone(&waiting.0);
         let (lease, done) = blocking(move || {
-            let opened = match lease.opened.take() {
-                Some(opened) => opened,
-                None => pool.idle_or_new()?,
-            };
-            progress.begin(&opened.connection)?;
-            let done = work(&opened.connection);
-            progress.end();
-            lease.opened = Some(opened);
+            let done = lease.work(&pool, &progress, work);
             Ok((lease, done))
         })
         .await?;
@@ -244,10 +270,19 @@ impl Held {
 
     /// Gives the connection back, for others to use, unless a transaction was left open on it.
     pub(crate) fn release(mut self) {
-        if let Some(opened) = self.lease.take().and_then(|lease| lease.opened)
-            && opened.connection.is_autocommit()
+        if let Some(lease) = self.lease.take() {
+            lease.give_back(&self.pool);
+        }
+    }
+}
+
+impl Drop for Held {
+    /// To close a connection undoes what was not committed, in the file.
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take().filter(|lease| lease.opened.is_some())
+            && let Ok(runtime) = Handle::try_current()
         {
-            self.pool.idle().push(opened);
+            runtime.spawn_blocking(move || drop(lease));
         }
     }
 }
@@ -269,6 +304,14 @@ struct Progress(Mutex<Stage>);
 impl Progress {
     fn stage(&self) -> MutexGuard<'_, Stage> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fails when nobody waits any more.
+    fn check(&self) -> Result<(), DatabaseError> {
+        match *self.stage() {
+            Stage::Left => Err(interrupted()),
+            _ => Ok(()),
+        }
     }
 
     /// Fails when nobody waits any more.
@@ -300,15 +343,23 @@ impl Drop for Waiting {
     }
 }
 
-fn interrupted() -> DatabaseError {
+pub(crate) fn interrupted() -> DatabaseError {
     DatabaseError::Busy("the work was interrupted".to_owned())
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, DatabaseError> + Send + 'static,
 ) -> Result<T, DatabaseError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err(interrupted()))
+}
+
+/// What fetches all rows of a statement.
+fn fetching(
+    statement: &Statement,
+) -> impl FnOnce(&Connection) -> Result<Vec<Row>, DatabaseError> + Send + 'static {
+    let (text, values) = (statement.text().to_owned(), statement.values().to_vec());
+    move |connection| fetch_all(connection, &text, &values)
 }
 
 fn fetch_all(connection: &Connection, text: &str, values: &[Value]) -> Result<Vec<Row>, DatabaseError> {

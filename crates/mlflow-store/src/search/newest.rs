@@ -31,8 +31,11 @@ const BY_LOOKING_UP: Pace = Pace {
     most: 20_000,
 };
 
-/// Of one trace in so many that pass or more often, gathering finds too many.
+/// Of one trace in so many that pass or more often, gathering finds too many to be the first choice.
 const RARE: i64 = 50;
+
+/// And of one in so many or more often, too many to be any choice, however far the walk.
+const COMMON: i64 = 4;
 
 /// A page that begins after one of so many newest, or further on, is not looked for before it is known how many pass.
 const DEEP: i64 = 8;
@@ -48,7 +51,8 @@ impl Pace {
             return None;
         }
         let expected = self.first.saturating_mul(sought) / passing;
-        (expected <= self.most).then(|| expected.saturating_mul(3) / 2)
+        let is_common = passing.saturating_mul(COMMON) >= self.first;
+        (is_common || expected <= self.most).then(|| expected.saturating_mul(3) / 2)
     }
 }
 
@@ -109,7 +113,8 @@ impl MlflowStore {
     }
 }
 
-/// Pushes the condition that a trace is no older than so many others; the index on time alone tells when that was.
+/// Pushes the condition that a trace is no older than so many others; where one experiment is
+/// searched, the index on time alone tells when that was.
 pub(super) fn push_bound(statement: &mut Statement, experiments: &[i64], newest: i64, direction: Direction) {
     let (comparison, order, none) = match direction {
         Direction::Descending => (" AND t.timestamp_ms >= ", " DESC", i64::MIN),
