@@ -75,18 +75,33 @@ impl MlflowStore {
                 .infos(&self.statement(search, &schema, Extent::Walked)?, &schema)
                 .await;
         }
-        search.sessions = self.any_of_session(search, &schema).await?;
+        // Most likely there are none; to know takes as long as to find the page.
+        search.sessions = false;
+        let looked = self.any_of_session(search, &schema);
+        let (any, found) = tokio::try_join!(looked, self.find_in_sqlite(search, &schema))?;
+        if !any {
+            return Ok(found);
+        }
+        search.sessions = true;
+        self.find_in_sqlite(search, &schema).await
+    }
+
+    async fn find_in_sqlite(
+        &self,
+        search: &Search,
+        schema: &Schema,
+    ) -> Result<Vec<Result<TraceInfo, DatabaseError>>, DatabaseError> {
         if let Some(direction) = search.order.by_time()
-            && let Some(traces) = self.find_among_newest(search, &schema, direction).await?
+            && let Some(traces) = self.find_among_newest(search, schema, direction).await?
         {
             return Ok(traces);
         }
-        self.infos(&self.statement(search, &schema, Extent::Gathered)?, &schema)
+        self.infos(&self.statement(search, schema, Extent::Gathered)?, schema)
             .await
     }
 
-    /// Whether an assessment that the filter may mean is of a whole session. To find those, all assessments are read: where there
-    /// are none, which is common, once and not with each statement.
+    /// Whether an assessment that the filter may mean is of a whole session. To find those, all assessments of these names are
+    /// read: where there are none, once and not with each statement.
     async fn any_of_session(&self, search: &Search, schema: &Schema) -> Result<bool, DatabaseError> {
         let names = search.filter.assessment_names();
         if names.is_empty() || !schema.shape.has_assessments {
