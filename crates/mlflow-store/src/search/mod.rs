@@ -71,9 +71,7 @@ impl MlflowStore {
         let schema = self.schema().await?;
         let knows_itself = self.dialect() == Dialect::Postgres;
         if knows_itself || search.filter.is_open() || search.filter.is_narrow() {
-            return self
-                .infos(&self.statement(search, &schema, Extent::Walked)?, &schema)
-                .await;
+            return self.page(search, &schema, Extent::Walked).await;
         }
         // Most likely there are none; to know takes as long as to find the page.
         search.sessions = false;
@@ -96,8 +94,17 @@ impl MlflowStore {
         {
             return Ok(traces);
         }
-        self.infos(&self.statement(search, schema, Extent::Gathered)?, schema)
-            .await
+        self.page(search, schema, Extent::Gathered).await
+    }
+
+    /// What is found of the page there, and one more.
+    async fn page(
+        &self,
+        search: &Search,
+        schema: &Schema,
+        extent: Extent,
+    ) -> Result<Vec<Result<TraceInfo, DatabaseError>>, DatabaseError> {
+        self.infos(&self.statement(search, schema, extent)?, schema).await
     }
 
     /// Whether an assessment that the filter may mean is of a whole session. To find those, all assessments of these names are

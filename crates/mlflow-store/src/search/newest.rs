@@ -37,9 +37,6 @@ const RARE: i64 = 50;
 /// And of one in so many or more often, too many to be any choice, however far the walk.
 const COMMON: i64 = 4;
 
-/// A page that begins after one of so many newest, or further on, is not looked for before it is known how many pass.
-const DEEP: i64 = 8;
-
 impl Pace {
     /// How many of the newest are likely to hold those that are sought, when so many of the first pass; `None` where gathering
     /// is likely to be faster.
@@ -69,31 +66,25 @@ impl MlflowStore {
         } else {
             BY_LOOKING_UP
         };
-        let walk = async |newest| {
-            let statement = self.statement(search, schema, Extent::Newest(newest, direction))?;
-            let traces = self.infos(&statement, schema).await?;
+        let sought = search.offset.saturating_add(search.wanted).saturating_add(1);
+        let first = Extent::Newest(pace.first, direction);
+        let passing = if search.offset == 0 {
+            let traces = self.page(search, schema, first).await?;
             let found = i64::try_from(traces.len()).unwrap_or(i64::MAX);
-            Ok::<_, DatabaseError>((found > search.wanted, found, traces))
-        };
-        let mut passing = None;
-        if search.offset < pace.first / DEEP {
-            let (is_full, found, traces) = walk(pace.first).await?;
-            if is_full {
+            if found == sought {
                 return Ok(Some(traces));
             }
-            passing = (found > 0 || search.offset == 0).then(|| search.offset.saturating_add(found));
-        }
-        let sought = search.offset.saturating_add(search.wanted).saturating_add(1);
-        let passing = if let Some(passing) = passing {
-            passing
+            found
         } else {
-            let newest = Extent::Newest(pace.first, direction);
-            self.count(search, schema, newest, sought).await?
+            // A page further on may be empty, which would not tell.
+            self.count(search, schema, first, sought).await?
         };
         let Some(newest) = pace.newest(passing, sought) else {
             return Ok(None);
         };
-        let (is_full, _, traces) = walk(newest).await?;
+        let newest = Extent::Newest(newest, direction);
+        let traces = self.page(search, schema, newest).await?;
+        let is_full = i64::try_from(traces.len()).is_ok_and(|found| found > search.wanted);
         Ok(is_full.then_some(traces))
     }
 
