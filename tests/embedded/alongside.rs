@@ -20,7 +20,7 @@ const SPANS: usize = 6;
     reason = "how long it is to take is told from outside"
 )]
 fn seconds() -> String {
-    std::env::var("TEST_ALONGSIDE_SECONDS").unwrap_or_else(|_| "20".to_owned())
+    std::env::var("TEST_ALONGSIDE_SECONDS").unwrap_or_else(|_| "60".to_owned())
 }
 
 #[tokio::test]
