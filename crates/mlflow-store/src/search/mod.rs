@@ -25,6 +25,13 @@ enum Extent {
     Walked,
     /// This many and those of the same time as the last of them, by time in this direction; until the page is full.
     Newest(i64, Direction),
+    /// The newest without the very newest, of which it is known how many pass: all these come before the page.
+    Beyond {
+        walked: i64,
+        passing: i64,
+        newest: i64,
+        direction: Direction,
+    },
     /// All, from what the filter asks for.
     Gathered,
 }
@@ -136,7 +143,11 @@ impl MlflowStore {
             .order
             .push(&mut statement, schema.shape, search.approach(extent));
         statement.push(" LIMIT ").bind(search.wanted.saturating_add(1));
-        statement.push(" OFFSET ").bind(search.offset).push(") page");
+        let before = match extent {
+            Extent::Beyond { passing, .. } => search.offset - passing,
+            _ => search.offset,
+        };
+        statement.push(" OFFSET ").bind(before).push(") page");
         if !search.filter.is_open() {
             statement.plan_for_values();
         }
@@ -153,7 +164,7 @@ impl Search {
     fn approach(&self, extent: Extent) -> Approach {
         match extent {
             Extent::Gathered if !self.filter.is_of_columns() => Approach::Gather,
-            Extent::Walked | Extent::Newest(..) | Extent::Gathered => Approach::Walk,
+            _ => Approach::Walk,
         }
     }
 
@@ -174,7 +185,17 @@ impl Search {
         statement.push(" WHERE ");
         self.filter
             .push_experiments(statement, &self.experiments, approach);
-        if let Extent::Newest(newest, direction) = extent {
+        if let Extent::Beyond {
+            walked, direction, ..
+        } = extent
+        {
+            newest::push_beyond(statement, &self.experiments, walked, direction);
+        }
+        if let Extent::Newest(newest, direction)
+        | Extent::Beyond {
+            newest, direction, ..
+        } = extent
+        {
             newest::push_bound(statement, &self.experiments, newest, direction);
         }
         let scope = Scope {

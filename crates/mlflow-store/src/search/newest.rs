@@ -82,8 +82,17 @@ impl MlflowStore {
         let Some(newest) = pace.newest(passing, sought) else {
             return Ok(None);
         };
-        let newest = Extent::Newest(newest, direction);
-        let traces = self.page(search, schema, newest).await?;
+        let extent = if passing <= search.offset {
+            Extent::Beyond {
+                walked: pace.first,
+                passing,
+                newest,
+                direction,
+            }
+        } else {
+            Extent::Newest(newest, direction)
+        };
+        let traces = self.page(search, schema, extent).await?;
         let is_full = i64::try_from(traces.len()).is_ok_and(|found| found > search.wanted);
         Ok(is_full.then_some(traces))
     }
@@ -104,14 +113,30 @@ impl MlflowStore {
     }
 }
 
-/// Pushes the condition that a trace is no older than so many others; where one experiment is
-/// searched, the index on time alone tells when that was.
+/// Pushes the condition that a trace is no older than so many others.
 pub(super) fn push_bound(statement: &mut Statement, experiments: &[i64], newest: i64, direction: Direction) {
-    let (comparison, order, none) = match direction {
-        Direction::Descending => (" AND t.timestamp_ms >= ", " DESC", i64::MIN),
-        Direction::Ascending => (" AND t.timestamp_ms <= ", "", i64::MAX),
+    statement.push(match direction {
+        Direction::Descending => " AND t.timestamp_ms >= ",
+        Direction::Ascending => " AND t.timestamp_ms <= ",
+    });
+    push_time(statement, experiments, newest, direction);
+}
+
+/// Pushes the condition that a trace is older than those of [`push_bound`].
+pub(super) fn push_beyond(statement: &mut Statement, experiments: &[i64], newest: i64, direction: Direction) {
+    statement.push(match direction {
+        Direction::Descending => " AND t.timestamp_ms < ",
+        Direction::Ascending => " AND t.timestamp_ms > ",
+    });
+    push_time(statement, experiments, newest, direction);
+}
+
+/// Pushes the time of the last of the newest; where one experiment is searched, the index on time alone tells it.
+fn push_time(statement: &mut Statement, experiments: &[i64], newest: i64, direction: Direction) {
+    let (order, none) = match direction {
+        Direction::Descending => (" DESC", i64::MIN),
+        Direction::Ascending => ("", i64::MAX),
     };
-    statement.push(comparison);
     statement.push("coalesce((SELECT b.timestamp_ms FROM trace_info b WHERE ");
     statement.is_one_of("b.experiment_id", experiments);
     statement.push(" ORDER BY b.timestamp_ms").push(order);

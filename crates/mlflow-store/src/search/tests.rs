@@ -166,6 +166,17 @@ const STEPS: &[(&str, Extent, &str)] = &[
         Extent::Newest(4000, Direction::Ascending),
         "SEARCH t USING INDEX index_trace_info_experiment_id_timestamp_ms (experiment_id=? AND timestamp_ms<?)",
     ),
+    (
+        "tags.team = 'x'",
+        Extent::Beyond {
+            walked: 1000,
+            passing: 40,
+            newest: 2000,
+            direction: Direction::Descending,
+        },
+        "SEARCH t USING INDEX index_trace_info_experiment_id_timestamp_ms \
+         (experiment_id=? AND timestamp_ms>? AND timestamp_ms<?)",
+    ),
 ];
 
 #[tokio::test]
