@@ -123,8 +123,13 @@ impl MlflowStore {
         }
         let mut statement = Statement::new(self.dialect(), "");
         filter::push_any_of_session(&mut statement, schema.shape, &search.experiments, &names);
+        Ok(self.fetch_number(&statement).await? != 0)
+    }
+
+    /// What a statement that gives one number gives.
+    async fn fetch_number(&self, statement: &Statement) -> Result<i64, DatabaseError> {
         let read = |rows: Vec<Row>| rows.first().map_or(Ok(0), |row| row.needed_int(0));
-        Ok(self.fetch(&statement, read).await? != 0)
+        self.fetch(statement, read).await
     }
 
     fn statement(
@@ -185,19 +190,7 @@ impl Search {
         statement.push(" WHERE ");
         self.filter
             .push_experiments(statement, &self.experiments, approach);
-        if let Extent::Beyond {
-            walked, direction, ..
-        } = extent
-        {
-            newest::push_beyond(statement, &self.experiments, walked, direction);
-        }
-        if let Extent::Newest(newest, direction)
-        | Extent::Beyond {
-            newest, direction, ..
-        } = extent
-        {
-            newest::push_bound(statement, &self.experiments, newest, direction);
-        }
+        newest::push_bounds(statement, &self.experiments, extent);
         let scope = Scope {
             schema: shape,
             approach,

@@ -7,7 +7,6 @@ use super::{Extent, Search};
 use crate::MlflowStore;
 use crate::error::DatabaseError;
 use crate::filter::Direction;
-use crate::row::Row;
 use crate::schema::Schema;
 use crate::sql::Statement;
 
@@ -108,27 +107,30 @@ impl MlflowStore {
         let mut statement = Statement::new(self.dialect(), "SELECT count(*) FROM (SELECT 1");
         search.push_found(&mut statement, schema, extent)?;
         statement.push(" LIMIT ").bind(most).push(") found");
-        let read = |rows: Vec<Row>| rows.first().map_or(Ok(0), |row| row.needed_int(0));
-        self.fetch(&statement, read).await
+        self.fetch_number(&statement).await
     }
 }
 
-/// Pushes the condition that a trace is no older than so many others.
-pub(super) fn push_bound(statement: &mut Statement, experiments: &[i64], newest: i64, direction: Direction) {
-    statement.push(match direction {
-        Direction::Descending => " AND t.timestamp_ms >= ",
-        Direction::Ascending => " AND t.timestamp_ms <= ",
-    });
-    push_time(statement, experiments, newest, direction);
-}
-
-/// Pushes the condition that a trace is older than those of [`push_bound`].
-pub(super) fn push_beyond(statement: &mut Statement, experiments: &[i64], newest: i64, direction: Direction) {
-    statement.push(match direction {
-        Direction::Descending => " AND t.timestamp_ms < ",
-        Direction::Ascending => " AND t.timestamp_ms > ",
-    });
-    push_time(statement, experiments, newest, direction);
+/// Pushes the conditions on a trace's time that an extent makes.
+pub(super) fn push_bounds(statement: &mut Statement, experiments: &[i64], extent: Extent) {
+    let (walked, newest, direction) = match extent {
+        Extent::Newest(newest, direction) => (None, newest, direction),
+        Extent::Beyond {
+            walked,
+            newest,
+            direction,
+            ..
+        } => (Some(walked), newest, direction),
+        Extent::Walked | Extent::Gathered => return,
+    };
+    let (no_further, further) = match direction {
+        Direction::Descending => (" AND t.timestamp_ms >= ", " AND t.timestamp_ms < "),
+        Direction::Ascending => (" AND t.timestamp_ms <= ", " AND t.timestamp_ms > "),
+    };
+    if let Some(walked) = walked {
+        push_time(statement.push(further), experiments, walked, direction);
+    }
+    push_time(statement.push(no_further), experiments, newest, direction);
 }
 
 /// Pushes the time of the last of the newest; where one experiment is searched, the index on time alone tells it.
