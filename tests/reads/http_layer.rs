@@ -103,6 +103,40 @@ async fn large_answers_are_compressed_as_asked_and_small_ones_never() {
 }
 
 #[tokio::test]
+async fn what_is_asked_for_again_leaves_as_it_is_kept_encoded() {
+    let (upstream, server) = crate::direct().await;
+    let path = format!("/api/traces/{}", upstream.trace("big"));
+    let ask = async |encoding: &str| {
+        let answer = server.get(&path).header(ACCEPT_ENCODING, encoding).send().await;
+        let answer = answer.unwrap();
+        let header = |name| {
+            answer
+                .headers()
+                .get(name)
+                .map(|value| value.to_str().unwrap().to_owned())
+        };
+        let told = ["x-cache", "content-encoding", "vary", "etag", "content-length"].map(header);
+        (told, answer.bytes().await.unwrap())
+    };
+    let ([_, _, _, plain_etag, _], plain) = ask("identity").await;
+    for encoding in ["gzip", "br", "zstd"] {
+        let ([cache, coding, vary, etag, length], text) = ask(encoding).await;
+        assert_eq!(
+            (cache.as_deref(), coding.as_deref()),
+            (Some("hit"), Some(encoding))
+        );
+        assert_eq!(vary.as_deref(), Some("accept-encoding"));
+        assert_eq!(etag, plain_etag, "of the content, whatever its coding");
+        // Only what is encoded before it is sent has a length.
+        assert_eq!(length, Some(text.len().to_string()), "{encoding}");
+        assert!(text.len() < plain.len() / 2, "{encoding}");
+        assert_eq!(ask(encoding).await.1, text, "{encoding}");
+    }
+    let ([_, coding, _, _, _], text) = ask("gzip;q=0.5, identity").await;
+    assert_eq!((coding, text), (None, plain));
+}
+
+#[tokio::test]
 async fn pages_of_known_origins_may_call_and_others_may_not() {
     let (_, server) = crate::direct().await;
     let preflight = async |origin| {

@@ -15,19 +15,29 @@ pub const X_CACHE: http::HeaderName = http::HeaderName::from_static("x-cache");
 /// Answers may be kept by the browser alone, and only shown after asking us whether they changed.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-/// JSON bytes with their origin and, where they are whole, an `ETag`; 304 when the reader has them already.
-pub fn json(answer: Answer, conditions: &Conditions, state: &AppState) -> Response {
+/// JSON bytes with their origin and, where they are whole, an `ETag`; 304 when the reader has them already. What is kept
+/// encoded leaves as it is kept; what is not is encoded while it is sent, by a layer further out.
+pub async fn json(answer: Answer, conditions: &Conditions, state: &AppState) -> Response {
     let mut headers = origin_headers(answer.origin);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    match answer.body {
-        AnswerBody::Whole { pieces, fingerprint } => {
-            headers.extend(etag(fingerprint));
-            if conditions.has(fingerprint) {
-                headers.remove(header::CONTENT_TYPE);
-                return (StatusCode::NOT_MODIFIED, headers).into_response();
-            }
-            (headers, Body::new(SegmentedBody::new(pieces))).into_response()
+    if let AnswerBody::Whole { fingerprint, .. } = answer.body {
+        headers.extend(etag(fingerprint));
+        if conditions.has(fingerprint) {
+            return (StatusCode::NOT_MODIFIED, headers).into_response();
         }
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(coding) = conditions.coding
+        && let Some(text) = state.services().encoded(&answer, coding).await
+    {
+        headers.insert(
+            header::CONTENT_ENCODING,
+            HeaderValue::from_static(coding.as_str()),
+        );
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        return (headers, Body::new(SegmentedBody::new(vec![text]))).into_response();
+    }
+    match answer.body {
+        AnswerBody::Whole { pieces, .. } => (headers, Body::new(SegmentedBody::new(pieces))).into_response(),
         AnswerBody::Arriving(stream) => {
             // An error breaks the connection off: the reader must not take a part for the whole.
             let stream = coalesced(Ending::new(stream, state.ending().clone()));

@@ -6,12 +6,14 @@ use axum::extract::FromRef;
 use service::Services;
 use tokio_util::sync::CancellationToken;
 
-/// What every handler can reach. Clones share everything.
+/// What every handler can reach. Clones share everything, and cost one count.
 #[derive(Debug, Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     services: Services,
-    settings: Arc<Settings>,
-    /// Cancelled when answers that are still being sent must end.
+    settings: Settings,
     ending: CancellationToken,
 }
 
@@ -37,26 +39,31 @@ pub struct Settings {
 impl AppState {
     /// `ending` is cancelled when answers that are still being sent must end.
     pub fn new(services: Services, settings: Settings, ending: CancellationToken) -> Self {
-        Self {
+        Self(Arc::new(Shared {
             services,
-            settings: Arc::new(settings),
+            settings,
             ending,
-        }
+        }))
+    }
+
+    /// The use cases.
+    pub fn services(&self) -> &Services {
+        &self.0.services
     }
 
     /// The settings.
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.0.settings
     }
 
     /// Cancelled when answers that are still being sent must end.
     pub fn ending(&self) -> &CancellationToken {
-        &self.ending
+        &self.0.ending
     }
 }
 
 impl FromRef<AppState> for Services {
     fn from_ref(state: &AppState) -> Self {
-        state.services.clone()
+        state.0.services.clone()
     }
 }

@@ -10,6 +10,7 @@ mod access;
 mod answer;
 mod cache;
 mod coalesce;
+mod encoded;
 mod error;
 mod labels;
 mod peers;
@@ -34,6 +35,7 @@ use tokio_util::task::TaskTracker;
 pub use access::{ForwardedUser, Identity, LocalUser, Role, Roles, Visibility};
 pub use answer::{Answer, AnswerBody, CacheStatus, Fingerprint, Origin};
 pub use cache::{CachePolicy, Freshness, Scope};
+pub use encoded::Coding;
 pub use error::{ErrorCode, ServiceError, UnreadableSpans};
 pub use labels::LabelValue;
 pub use ports::{DataVersion, SpanBody, SpanPieces, TraceSink, TraceSource};
@@ -70,33 +72,37 @@ pub struct ServicesConfig {
     pub local_user: LocalUser,
 }
 
-/// The use cases. Clones are cheap and share everything.
+/// The use cases. Clones share everything, and cost one count: every request makes some.
 #[derive(Debug, Clone)]
-pub struct Services {
+pub struct Services(Arc<Parts>);
+
+/// What the use cases work with.
+#[derive(Debug)]
+pub struct Parts {
     source: Arc<dyn TraceSource>,
     sink: Arc<dyn TraceSink>,
     reviews: Arc<dyn ReviewBackend>,
     /// Those who link to one run take turns: MLflow, and a workspace, look first and then write.
-    linking: Arc<Turns>,
+    linking: Turns,
     /// Those who change one thing take turns, where its keeper cannot tell that someone came between.
-    changing: Arc<Turns>,
+    changing: Turns,
     /// Writes under way.
     writes: TaskTracker,
     /// By which other servers know this one.
     peer_number: u64,
     /// The configured experiment's review app, once it is known.
-    review_app_id: Arc<OnceLock<ReviewAppId>>,
+    review_app_id: OnceLock<ReviewAppId>,
     cache: Cache,
     keys: Keys,
     /// Reads of spans under way that others may join.
     feeds: Arc<DashMap<RawKey, Arc<SpanFeed>>>,
     /// Turns to read the spans of many traces at once.
-    many_reads: Arc<ManyReads>,
+    many_reads: ManyReads,
     feed_limits: FeedLimits,
     parallel_traces: usize,
     experiment_id: Option<ExperimentId>,
-    roles: Arc<Roles>,
-    local_user: Arc<LocalUser>,
+    roles: Roles,
+    local_user: LocalUser,
 }
 
 impl Services {
@@ -114,25 +120,25 @@ impl Services {
             // One that fails is told by the load that follows.
             async move { source.data_version().await.ok().flatten() }.boxed()
         });
-        Self {
+        Self(Arc::new(Parts {
             source,
             sink,
             reviews,
-            linking: Arc::default(),
-            changing: Arc::default(),
+            linking: Turns::default(),
+            changing: Turns::default(),
             writes: TaskTracker::new(),
             peer_number: rand::random(),
-            review_app_id: Arc::default(),
+            review_app_id: OnceLock::new(),
             cache: Cache::new(config.cache, versions),
             keys: Keys::of(config.scope),
             feeds: Arc::default(),
-            many_reads: Arc::default(),
+            many_reads: ManyReads::default(),
             feed_limits: config.feed,
             parallel_traces: config.parallel_traces.max(1),
             experiment_id: config.experiment_id,
-            roles: Arc::new(config.roles),
-            local_user: Arc::new(config.local_user),
-        }
+            roles: config.roles,
+            local_user: config.local_user,
+        }))
     }
 
     /// The experiment that is meant where a request names none.
@@ -142,5 +148,13 @@ impl Services {
 
     fn source(&self) -> Arc<dyn TraceSource> {
         Arc::clone(&self.source)
+    }
+}
+
+impl std::ops::Deref for Services {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
     }
 }

@@ -1,17 +1,21 @@
-//! How a reader wants an answer: as fresh as can be, or only if it changed.
+//! How a reader wants an answer: as fresh as can be, only if it changed, and in which coding.
 
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
-use service::{Fingerprint, Freshness};
+use service::{Coding, Fingerprint, Freshness};
+
+use super::coding::preferred;
 
 /// How a reader wants an answer.
 #[derive(Debug)]
 pub struct Conditions {
     /// `Cache-Control: no-cache` asks past the cache.
     pub freshness: Freshness,
+    /// The coding that the reader likes best (`Accept-Encoding`).
+    pub coding: Option<Coding>,
     if_none_match: Option<String>,
 }
 
@@ -35,6 +39,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Conditions {
         let may_be_unchanged = matches!(parts.method, Method::GET | Method::HEAD);
         Ok(Self {
             freshness: freshness(&parts.headers),
+            coding: preferred(&parts.headers),
             if_none_match: joined(&parts.headers, header::IF_NONE_MATCH).filter(|_| may_be_unchanged),
         })
     }

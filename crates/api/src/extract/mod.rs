@@ -2,6 +2,7 @@
 
 mod asking;
 mod bounds;
+mod coding;
 mod conditions;
 mod json;
 mod listing;

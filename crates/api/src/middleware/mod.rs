@@ -32,7 +32,7 @@ pub use until_ending::until_ending;
 /// Puts the stack around a router.
 pub fn around(router: Router, cors_origins: Vec<HeaderValue>) -> Router {
     let inner = ServiceBuilder::new()
-        .layer(compression::layer())
+        .layer(from_fn(compression::compress))
         .layer(CatchPanicLayer::custom(problems::of_panic));
     router
         .layer(inner)

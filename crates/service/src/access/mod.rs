@@ -133,7 +133,7 @@ impl Services {
         if let Some(ForwardedUser { name, has_token }) = forwarded {
             return Ok(self.identity_of(name, has_token));
         }
-        let name = match self.local_user.as_ref() {
+        let name = match &self.local_user {
             LocalUser::Named(name) => name,
             LocalUser::CredentialsOwner { otherwise } => match self.current_user().await? {
                 Some(user) => {

@@ -40,9 +40,11 @@ impl Touches {
             Subject::Reach(_) => is_untouched(Thing::Assignments),
             Subject::Search(_) => self.leave_search(key, since),
             // Nothing that we write changes these.
-            Subject::Spans(_) | Subject::SpanSummaries(_) | Subject::Experiment(_) | Subject::CurrentUser => {
-                true
-            }
+            Subject::Spans(_)
+            | Subject::SpanSummaries(_)
+            | Subject::Experiment(_)
+            | Subject::CurrentUser
+            | Subject::Encoded(..) => true,
         }
     }
 

@@ -7,6 +7,8 @@ use domain::{ExperimentId, RunId, TraceId};
 use domain::{SearchRuns, SearchTraces};
 
 use crate::access::Reach;
+use crate::answer::Fingerprint;
+use crate::encoded::{Coding, Encoded};
 use crate::records::{Document, UserDocument};
 use crate::spans::SpanSet;
 use crate::traces::{InfoEntry, InfoList, SearchPage};
@@ -37,6 +39,8 @@ pub(super) enum Subject {
     Run(RunId),
     SearchRuns(Arc<SearchRuns>),
     CurrentUser,
+    /// What content of this fingerprint is in this coding.
+    Encoded(Fingerprint, Coding),
     /// What somebody who goes by these names reaches.
     Reach(Arc<[String]>),
 }
@@ -64,7 +68,11 @@ impl RawKey {
             | Subject::Experiment(_)
             | Subject::Run(_)
             | Subject::SearchRuns(_) => true,
-            Subject::Spans(_) | Subject::SpanSummaries(_) | Subject::CurrentUser | Subject::Reach(_) => false,
+            Subject::Spans(_)
+            | Subject::SpanSummaries(_)
+            | Subject::CurrentUser
+            | Subject::Encoded(..)
+            | Subject::Reach(_) => false,
         }
     }
 
@@ -98,7 +106,8 @@ impl RawKey {
             | Subject::SpanSummaries(_)
             | Subject::Experiment(_)
             | Subject::Run(_)
-            | Subject::CurrentUser => 0,
+            | Subject::CurrentUser
+            | Subject::Encoded(..) => 0,
         }
     }
 }
@@ -181,6 +190,10 @@ impl Keys {
     /// `names` are lower-cased, sorted and different.
     pub(crate) fn reach(&self, names: Arc<[String]>) -> Key<Arc<Reach>> {
         self.key(Subject::Reach(names))
+    }
+
+    pub(crate) fn encoded(&self, of: Fingerprint, coding: Coding) -> Key<Arc<Encoded>> {
+        self.key(Subject::Encoded(of, coding))
     }
 
     pub(crate) fn current_user(&self) -> Key<Arc<UserDocument>> {

@@ -24,6 +24,7 @@ pub(crate) use versions::Versions;
 use crate::access::Reach;
 use crate::answer::CacheStatus;
 use crate::coalesce::{Flights, Role};
+use crate::encoded::Encoded;
 use crate::error::ServiceError;
 use crate::ports::DataVersion;
 use crate::records::{Document, UserDocument};
@@ -83,6 +84,7 @@ kept! {
     Document(Arc<Document>),
     User(Arc<UserDocument>),
     Reach(Arc<Reach>),
+    Encoded(Arc<Encoded>),
 }
 
 #[derive(Debug, Clone)]

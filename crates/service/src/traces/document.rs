@@ -82,6 +82,11 @@ impl TracePart {
     /// `{"info": …, "data": …}`.
     pub(super) fn into_body(self) -> AnswerBody {
         let [head, middle, tail] = FRAME.map(|text| Bytes::from_static(text.as_bytes()));
+        // Summaries may be the very text of the spans, and give no previews all the same.
+        let form = match self.spans {
+            SpanPart::Summaries(_) => "trace in short",
+            _ => "trace",
+        };
         let (info, data, of_spans) = match self.spans {
             SpanPart::Empty => (
                 self.info.json(),
@@ -103,7 +108,7 @@ impl TracePart {
                 return AnswerBody::Arriving(before.chain(spans).chain(stream::iter([Ok(tail)])).boxed());
             }
         };
-        let fingerprint = Fingerprint::of_parts("trace", [self.info.fingerprint(), of_spans]);
+        let fingerprint = Fingerprint::of_parts(form, [self.info.fingerprint(), of_spans]);
         AnswerBody::Whole {
             pieces: vec![head, info, middle, data, tail],
             fingerprint,

@@ -1,7 +1,7 @@
 //! Trace infos, rendered once.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::{TraceId, TraceInfo, TraceState};
@@ -136,17 +136,21 @@ impl Services {
         id: &TraceId,
         freshness: Freshness,
     ) -> Result<Served<Arc<InfoEntry>>, ServiceError> {
-        let (source, wanted, cache) = (self.source(), id.clone(), self.cache.clone());
+        let (services, wanted) = (self.clone(), id.clone());
         let load = async move {
-            let info = source.get_trace_info(&wanted).await;
+            let info = services.source.get_trace_info(&wanted).await;
             let info = info.map_err(|error| ServiceError::from(error).about_trace(&wanted))?;
-            let fresh_for = cache.seldom(cache.policy().info(info.state));
+            let fresh_for = services.info_lasts(info.state);
             Ok(Fresh {
                 value: Arc::new(InfoEntry::render(info)?),
                 fresh_for,
             })
         };
         self.cache.get_or_load(self.keys.info(id), freshness, load).await
+    }
+
+    fn info_lasts(&self, state: TraceState) -> Duration {
+        self.cache.seldom(self.cache.policy().info(state))
     }
 
     /// Renders and keeps an info that came with others, so that opening the trace next needs no call.
@@ -158,7 +162,7 @@ impl Services {
         let entry = Arc::new(InfoEntry::render(info)?);
         let fresh = Fresh {
             value: Arc::clone(&entry),
-            fresh_for: self.cache.seldom(self.cache.policy().info(entry.state)),
+            fresh_for: self.info_lasts(entry.state),
         };
         self.cache.keep(&self.keys.info(&entry.trace_id), fresh, asked_at);
         Ok(entry)
