@@ -29,11 +29,9 @@ lint: ## formatting, clippy, documentation
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
-bench: ## compare us with MLflow itself, cold and warm, in one run
+bench: ## measure us beside MLflow, nginx and the old backend in one run; writes docs/benchmarks.md
 	$(CARGO) build --release --locked --package trace-server
-	$(SERVE) --data $(SAMPLES) -- tests/bench.py target/release/trace-server
-	$(SERVE) --data $(SAMPLES) -- tests/bench_labeling.py target/release/trace-server
-	$(SERVE) --data $(SAMPLES) -- tests/bench_store.py target/release/trace-server
+	$(SERVE) --data $(SAMPLES) -- tests/bench/run.py target/release/trace-server --report docs/benchmarks.md
 
 openapi: ## write openapi/openapi.json anew
 	$(CARGO) run --locked --quiet --package trace-server -- openapi > openapi/openapi.json

@@ -1,0 +1,78 @@
+"""Load by wrk: a plan of requests drawn by weight, sent over many connections at once."""
+
+import json
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from servers import Server
+
+SCRIPT = Path(__file__).parent / "load.lua"
+
+
+@dataclass
+class Request:
+    """A request of a plan, drawn as often as its weight says."""
+
+    path: str
+    body: object = None
+    headers: dict[str, str] = field(default_factory=dict)
+    weight: float = 1.0
+
+
+@dataclass
+class Load:
+    """What a run of load told, times in ms."""
+
+    median: float
+    p95: float
+    p99: float
+    max: float
+    requests: int
+    seconds: float
+    bytes: int
+    """Answers that were no success."""
+    refused: int
+    """Connections that failed, and answers that did not come in time."""
+    broken: int
+    """By status and `x-cache`, where the plan was watched."""
+    counted: dict[str, int]
+    cpu_s: float
+    rss_mib: float
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.seconds
+
+
+def load(
+    server: Server,
+    requests: list[Request],
+    connections: int = 32,
+    seconds: int = 3,
+    think_ms: int = 0,
+    watch: bool = False,
+    seed: int = 1,
+) -> Load:
+    """Sends requests for so long; who thinks waits before each. One thread sends: it shares the machine with the server."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as plan:
+        listed = ",\n".join(lua(request) for request in requests)
+        plan.write(f"return {{think_ms={think_ms},watch={str(watch).lower()},seed={seed},requests={{{listed}}}}}")
+        plan.flush()
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", SCRIPT, server.base]
+        before = server.cpu_s()
+        told = subprocess.run(command, env=os.environ | {"LOAD_PLAN": plan.name}, check=True, capture_output=True, text=True)
+        cpu = server.cpu_s() - before
+    line = told.stdout.strip().splitlines()[-1]
+    return Load(**json.loads(line), cpu_s=cpu, rss_mib=server.rss_mib())
+
+
+def lua(request: Request) -> str:
+    headers, body, method = dict(request.headers), "nil", "GET"
+    if request.body is not None:
+        headers["content-type"], method = "application/json", "POST"
+        body = f"[==[{json.dumps(request.body)}]==]"
+    listed = ",".join(f'["{name}"]="{value}"' for name, value in headers.items())
+    return f'{{weight={request.weight},method="{method}",path=[==[{request.path}]==],body={body},headers={{{listed}}}}}'
