@@ -29,7 +29,6 @@ CHARTED = {
 
 def main() -> None:
     results, report = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
-    report.parent.mkdir(exist_ok=True)
     picture = report.with_suffix(".svg")
     chart(results["rows"], picture)
     report.write_text("\n".join(document(results, picture.name)) + "\n")

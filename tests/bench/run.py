@@ -46,6 +46,7 @@ def main() -> None:
     results.machine["took"] = f"{(time.monotonic() - begun) / 60:.0f} minutes"
     if args.report:
         file = args.report.with_suffix(".json")
+        file.parent.mkdir(parents=True, exist_ok=True)
         results.save(file)
         # matplotlib comes with MLflow.
         subprocess.run([os.environ["MLFLOW_PYTHON"], Path(__file__).parent / "report.py", file, args.report], check=True)
