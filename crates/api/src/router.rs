@@ -30,6 +30,7 @@ pub struct RouterConfig {
 pub fn router(state: AppState, config: RouterConfig) -> Result<Router, serde_json::Error> {
     let (api, document) = documented(&state);
     let document = to_text(&document)?;
+    let ending = state.ending().clone();
     let app = api
         .with_state(state)
         .route("/openapi.json", get(async move || openapi_json(document)))
@@ -39,7 +40,7 @@ pub fn router(state: AppState, config: RouterConfig) -> Result<Router, serde_jso
         Some(frontend) => app.fallback(async move |request| frontend.serve(request).await),
         None => app.fallback(async || Problem::no_such_route()),
     };
-    Ok(middleware::around(app, config.cors_origins))
+    Ok(middleware::around(app, config.cors_origins, ending))
 }
 
 /// The OpenAPI document as it is served and committed.

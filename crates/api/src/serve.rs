@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::middleware::map_request;
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -15,9 +14,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use tower::{Layer, ServiceExt};
-
-use crate::middleware::without_trailing_slash;
+use tower::ServiceExt;
 
 /// What is left of the shutdown time when streams are told to end: enough to write their last line.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -41,9 +38,8 @@ pub async fn serve(
     ending: CancellationToken,
     last_work: impl Future<Output = ()>,
 ) {
-    // Around the router, because a layer of it would come after the route is chosen.
-    let app = map_request(async |request| without_trailing_slash(request)).layer(router);
-    let app = TowerToHyperService::new(app.map_request(|request: Request<Incoming>| request.map(Body::new)));
+    let app =
+        TowerToHyperService::new(router.map_request(|request: Request<Incoming>| request.map(Body::new)));
     let (http, connections) = (http_server(), GracefulShutdown::new());
     let mut stop = pin!(stop);
     loop {

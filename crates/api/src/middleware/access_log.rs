@@ -7,7 +7,7 @@ use std::time::Instant;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::response::Response;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::request_id::RequestId;
@@ -23,7 +23,7 @@ pub(super) struct AccessLine {
     path: String,
     /// `None` until there is an answer: who leaves before gets none.
     status: Option<StatusCode>,
-    cache: Option<String>,
+    cache: Option<HeaderValue>,
     cause: Option<String>,
     first_byte_ms: f64,
     bytes: u64,
@@ -31,10 +31,10 @@ pub(super) struct AccessLine {
 }
 
 impl AccessLine {
-    pub(super) fn begin(begun: Instant, id: &RequestId, request: &Request) -> Self {
+    pub(super) fn begin(begun: Instant, request_id: RequestId, request: &Request) -> Self {
         Self {
             begun,
-            request_id: id.clone(),
+            request_id,
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             status: None,
@@ -46,13 +46,17 @@ impl AccessLine {
         }
     }
 
+    pub(super) fn request_id(&self) -> &RequestId {
+        &self.request_id
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(super) fn answered(&mut self, response: &Response) {
         self.status = Some(response.status());
-        self.cache = response
-            .headers()
-            .get(X_CACHE)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
+        self.cache = response.headers().get(X_CACHE).cloned();
         let problem = response.extensions().get::<Problem>();
         self.cause = problem.map(|problem| {
             problem
@@ -82,7 +86,7 @@ impl Drop for AccessLine {
                     bytes = self.bytes,
                     first_byte_ms = rounded(self.first_byte_ms),
                     duration_ms = rounded(self.elapsed_ms()),
-                    cache = self.cache,
+                    cache = self.cache.as_ref().and_then(|cache| cache.to_str().ok()),
                     whole = self.is_whole,
                     cause = self.cause,
                     "request"

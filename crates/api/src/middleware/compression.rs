@@ -5,7 +5,6 @@ use std::future::ready;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version, header};
 use tower::{Layer, ServiceExt, service_fn};
@@ -19,11 +18,14 @@ const SMALLEST: u64 = 1024;
 type MayWait = fn(StatusCode, Version, &HeaderMap, &Extensions) -> bool;
 type IsWorthIt = And<SizeAbove, MayWait>;
 
+/// What the reader takes, as it says.
+pub(super) fn accepted(headers: &HeaderMap) -> Vec<HeaderValue> {
+    headers.get_all(header::ACCEPT_ENCODING).iter().cloned().collect()
+}
+
 /// Has the library encode what it has to. All else passes it by: the body that it makes takes 6 KB, encoded or not, and is
 /// moved a dozen times on its way out, which costs a fifth of an answer from the cache.
-pub(super) async fn compress(request: Request, next: Next) -> Response {
-    let accepted: Vec<HeaderValue> = accepted(request.headers()).cloned().collect();
-    let mut response = next.run(request).await;
+pub(super) async fn compress(mut response: Response, accepted: Vec<HeaderValue>) -> Response {
     if response.headers().contains_key(header::CONTENT_ENCODING) {
         return response;
     }
@@ -50,10 +52,6 @@ pub(super) async fn compress(request: Request, next: Next) -> Response {
         Ok(response) => response.into_response(),
         Err(never) => match never {},
     }
-}
-
-fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &HeaderValue> {
-    headers.get_all(header::ACCEPT_ENCODING).iter()
 }
 
 fn is_worth_it() -> IsWorthIt {

@@ -1,13 +1,7 @@
-//! What every request passes through, from the outside in:
+//! What every request passes through on its way to the routes and back.
 //!
-//! 1. `observe`: the request's id, the time it took, one log line when its body is sent. Outermost, so that it
-//!    sees what every other layer answered.
-//! 2. `problems`: gives a [`crate::problem::Problem`] its body. Outside of everything that can answer with one.
-//! 3. CORS, before anything that costs: a preflight reaches no handler.
-//! 4. Compression, outside of the handlers and inside of the log, which counts the bytes that are sent.
-//! 5. Panics become a problem, next to the handlers.
-//! 6. [`until_ending`] and, for routes that are not open to all, [`developers_only`] or [`within_reach`]: they need the
-//!    state.
+//! - [`around`] has it in order, from the request to the answer.
+//! - Who may call a route is asked by the route's own [`developers_only`] or [`within_reach`].
 
 mod access;
 mod access_log;
@@ -16,29 +10,51 @@ mod observe;
 mod problems;
 mod request_id;
 mod trailing_slash;
-mod until_ending;
+
+use std::panic::AssertUnwindSafe;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use http::{HeaderName, HeaderValue, Method, header};
+use service::ServiceError;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
-pub use access::{developers_only, within_reach};
-pub use trailing_slash::without_trailing_slash;
-pub use until_ending::until_ending;
+use crate::problem::Problem;
+use observe::Observed;
 
-/// Puts the stack around a router.
-pub fn around(router: Router, cors_origins: Vec<HeaderValue>) -> Router {
-    let inner = ServiceBuilder::new()
-        .layer(from_fn(compression::compress))
-        .layer(CatchPanicLayer::custom(problems::of_panic));
-    router
-        .layer(inner)
+pub use access::{developers_only, within_reach};
+
+/// Puts all of it around a router. `ending` is cancelled when requests that are still unanswered must be told so.
+///
+/// It stands around the router as a whole: a layer that is given to a router is put around each of its routes, and is cloned
+/// with all that is below it for each request.
+pub fn around(router: Router, cors_origins: Vec<HeaderValue>, ending: CancellationToken) -> Router {
+    let stack = ServiceBuilder::new()
+        // Around everything that can answer: another origin's page is to read errors as well. A preflight goes no further.
         .layer(cors(cors_origins))
-        .layer(from_fn(problems::render))
-        .layer(from_fn(observe::observe))
+        .map_request(trailing_slash::without)
+        .layer(from_fn_with_state(ending, pass))
+        .service(router);
+    Router::new().fallback_service(stack)
+}
+
+async fn pass(State(ending): State<CancellationToken>, mut request: Request, next: Next) -> Response {
+    let observed = Observed::begin(&mut request);
+    let accepted = compression::accepted(request.headers());
+    let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let response = tokio::select! {
+        biased;
+        answer = answering => answer.unwrap_or_else(|panic| problems::of_panic(&*panic)),
+        () = ending.cancelled() => Problem::from(ServiceError::Interrupted).into_response(),
+    };
+    let response = problems::render(response, &observed);
+    let response = compression::compress(response, accepted).await;
+    observed.end(response)
 }
 
 fn cors(origins: Vec<HeaderValue>) -> CorsLayer {

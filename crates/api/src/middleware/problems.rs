@@ -2,28 +2,19 @@
 
 use std::any::Any;
 
-use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
-use super::request_id::RequestId;
+use super::observe::Observed;
 use crate::problem::Problem;
 
 /// Writes the body of a response that carries a [`Problem`].
-pub(super) async fn render(request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let id = request.extensions().get::<RequestId>().cloned();
-    let mut response = next.run(request).await;
-    let Some(problem) = response
-        .extensions()
-        .get::<Problem>()
-        .cloned()
-        .or_else(|| bare_problem(&response))
-    else {
+pub(super) fn render(mut response: Response, observed: &Observed) -> Response {
+    let carried = response.extensions().get::<Problem>().cloned();
+    let Some(problem) = carried.or_else(|| bare_problem(&response)) else {
         return response;
     };
-    let body = problem.body(id.as_ref().map_or("", RequestId::as_str), &path);
+    let body = problem.body(observed.id().as_str(), observed.path());
     // A document of texts and numbers cannot fail to be written.
     let json = serde_json::to_vec(&body).unwrap_or_default();
     let headers = response.headers_mut();
@@ -51,8 +42,7 @@ fn bare_problem(response: &Response) -> Option<Problem> {
 }
 
 /// A panic is our own fault; what it says is for the log.
-#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer calls")]
-pub(super) fn of_panic(panic: Box<dyn Any + Send>) -> Response {
+pub(super) fn of_panic(panic: &(dyn Any + Send)) -> Response {
     let said = panic
         .downcast_ref::<String>()
         .map(String::as_str)
@@ -67,6 +57,8 @@ mod tests {
     use axum::Router;
     use axum::body::Body;
     use axum::routing::get;
+    use http::Request;
+    use tokio_util::sync::CancellationToken;
     use tower::ServiceExt;
 
     #[tokio::test]
@@ -74,7 +66,11 @@ mod tests {
         async fn broken() -> &'static str {
             panic!("secret detail")
         }
-        let app = super::super::around(Router::new().route("/broken", get(broken)), Vec::new());
+        let app = super::super::around(
+            Router::new().route("/broken", get(broken)),
+            Vec::new(),
+            CancellationToken::new(),
+        );
         let request = Request::get("/broken")
             .header("x-request-id", "req-7")
             .body(Body::empty())

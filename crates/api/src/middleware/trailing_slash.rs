@@ -5,7 +5,7 @@ use http::Uri;
 use http::uri::PathAndQuery;
 
 /// Takes the slash from the end of an API path. Other paths keep theirs: a page's own links are relative to it.
-pub fn without_trailing_slash(mut request: Request) -> Request {
+pub(super) fn without(mut request: Request) -> Request {
     if let Some(uri) = trimmed(request.uri()) {
         *request.uri_mut() = uri;
     }

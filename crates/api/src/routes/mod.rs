@@ -17,7 +17,7 @@ use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::middleware::{developers_only, until_ending, within_reach};
+use crate::middleware::{developers_only, within_reach};
 use crate::state::AppState;
 use reviews::{items, label_schemas, labeling_sessions, linking, review_apps};
 
@@ -30,7 +30,6 @@ pub fn all(state: &AppState) -> OpenApiRouter<AppState> {
         .nest("/api/traces", traces(state))
         // The same under the name the frontend calls it by.
         .nest("/api/mlflow/traces", traces(state))
-        .layer(from_fn_with_state(state.clone(), until_ending))
 }
 
 /// What everyone may ask; a list of sessions shows only those that the user reaches.
