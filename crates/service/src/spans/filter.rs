@@ -55,6 +55,11 @@ impl SpanSieve {
         Self { query, matched: 0 }
     }
 
+    /// Whether all spans are wanted as they are.
+    pub(crate) fn takes_everything(&self) -> bool {
+        self.query.is_everything()
+    }
+
     /// Whether no further span can be wanted.
     pub(crate) fn is_done(&self) -> bool {
         self.query

@@ -22,6 +22,8 @@ pub use feed::FeedLimits;
 pub(crate) use feed::{FeedReader, Gathered, Place, SpanFeed};
 pub use filter::{SpanDetail, SpanQuery};
 pub(crate) use many::ManyReads;
+#[cfg(feature = "bench")]
+pub(crate) use scanner::SpanScanner;
 pub(crate) use set::{SpanSet, view};
 pub use stream::SpanStream;
 
@@ -75,7 +77,6 @@ impl Services {
         query: SpanQuery,
         freshness: Freshness,
     ) -> Result<Answer, ServiceError> {
-        let is_everything = query.is_everything();
         let form = format!("{query:?}");
         let (stream, origin) = self.stream_spans(id, query, freshness).await?;
         let Some(set) = stream.kept_set() else {
@@ -85,7 +86,7 @@ impl Services {
             });
         };
         let fingerprint = set.fingerprint();
-        if is_everything {
+        if stream.takes_everything() {
             return Ok(Answer::whole(vec![set.document()], fingerprint, origin));
         }
         let pieces = stream.kept_document();

@@ -116,6 +116,11 @@ impl SpanStream {
         }
     }
 
+    /// Whether all spans are wanted as they are.
+    pub(super) fn takes_everything(&self) -> bool {
+        self.sieve.takes_everything()
+    }
+
     /// The next spans that are wanted, at least one; `None` at the end. After an error there is nothing more.
     pub async fn next(&mut self) -> Option<Result<Vec<Bytes>, ServiceError>> {
         if let Some(begun) = self.begun.take() {
