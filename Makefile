@@ -26,7 +26,7 @@ test: lint ## lint, then all tests against real servers: MLflow, new, old and on
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
 bench: ## measure us beside MLflow, nginx and the old backend in one run; writes docs/benchmarks.md

@@ -1,13 +1,15 @@
-"""Load by wrk: a plan of requests drawn by weight, sent over many connections at once."""
+"""Load by wrk: a plan of requests drawn by weight, sent over many connections at once; over HTTP/2 by h2load."""
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from servers import Server
+from calls import quantile
+from servers import OF_LOAD, Server, on
 
 SCRIPT = Path(__file__).parent / "load.lua"
 
@@ -61,12 +63,39 @@ def load(
         listed = ",\n".join(lua(request) for request in requests)
         plan.write(f"return {{think_ms={think_ms},watch={str(watch).lower()},seed={seed},requests={{{listed}}}}}")
         plan.flush()
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", SCRIPT, server.base]
+        command = [*placed(server), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", SCRIPT, server.base]
         before = server.cpu_s()
         told = subprocess.run(command, env=os.environ | {"LOAD_PLAN": plan.name}, check=True, capture_output=True, text=True)
         cpu = server.cpu_s() - before
     line = told.stdout.strip().splitlines()[-1]
     return Load(**json.loads(line), cpu_s=cpu, rss_mib=server.rss_mib())
+
+
+def load_h2(server: Server, request: Request, connections: int = 4, streams: int = 8, seconds: int = 3) -> Load:
+    """The same request over HTTP/2, many at once on each connection, by h2load."""
+    with tempfile.TemporaryDirectory() as folder:
+        log, body = Path(folder, "log"), Path(folder, "body")
+        command = [*placed(server), "h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-D{seconds}", f"--log-file={log}"]
+        headers = dict(request.headers)
+        if request.body is not None:
+            headers["content-type"] = "application/json"
+            body.write_text(json.dumps(request.body))
+            command.append(f"--data={body}")
+        command += [f"--header={name}: {value}" for name, value in headers.items()]
+        before = server.cpu_s()
+        told = subprocess.run([*command, server.base + request.path], check=True, capture_output=True, text=True).stdout
+        cpu = server.cpu_s() - before
+        # One line for each answer: when it began, its status, how long it took in µs.
+        lines = [line.split() for line in log.read_text().splitlines()]
+    times = [int(took) / 1000 for _, _, took in lines]
+    refused = sum(not status.startswith("2") for _, status, _ in lines)
+    received = int(re.search(r"traffic: .*\((\d+)\) total", told)[1])
+    spread = [quantile(times, percent) for percent in (50, 95, 99)]
+    return Load(*spread, max(times), len(times), seconds, received, refused, 0, {}, cpu, server.rss_mib())
+
+
+def placed(server: Server) -> list[str]:
+    return on(OF_LOAD) if server.apart else []
 
 
 def lua(request: Request) -> str:

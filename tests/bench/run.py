@@ -20,6 +20,7 @@ from pathlib import Path
 
 import cold
 import labeling
+import micro
 import process
 import servers
 import store
@@ -63,11 +64,11 @@ def run(results: Results, args: argparse.Namespace, folder: Path) -> None:
         return stack.enter_context(in_front(made(folder, name), **servers.on_database() | settings))
 
     with ExitStack() as stack:
-        ceiling, _ = stack.enter_context(servers.nginx(made(folder, "nginx")))
         process.start(results, lambda: in_front(made(folder, "start")), args.binary, 5 if quick else 15)
+        with servers.nginx(made(folder, "nginx"), apart=True) as ceiling, in_front(made(folder, "warm"), apart=True) as fresh:
+            warm.compare(results, fresh, ceiling, folder / "nginx", traces, 1 if quick else 3, seconds)
         own = stack.enter_context(in_front(made(folder, "own")))
         beside = on_database("beside")
-        warm.compare(results, own, ceiling, folder / "nginx", traces, 1 if quick else 3, seconds)
         cold.compare(results, own, beside, mlflow, traces, rounds)
         with servers.floor(made(folder, "floor")) as floor:
             cold.against_floor(results, own, beside, floor, traces, rounds)
@@ -93,6 +94,7 @@ def run(results: Results, args: argparse.Namespace, folder: Path) -> None:
             many = on_database("postgres", **large.settings())
             store.searches(results, many, large)
             store.first_spans(results, many, large, store.add_huge(large))
+    micro.run(results, quick)
 
 
 def made(folder: Path, name: str) -> Path:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -16,10 +16,15 @@ from beside import environment_without, free_port  # noqa: E402
 from calls import is_up  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
+# Where the load is as heavy as what it measures, it has a processor of its own and the servers have the others: a server that
+# waits until the kernel takes the processor from the load would be measured by the kernel's patience.
+CPUS = sorted(os.sched_getaffinity(0))
+OF_LOAD, OF_SERVERS = CPUS[-1:], CPUS[:-1] or CPUS
+
 PROGRAMS = {"nginx": "nginx-light", "wrk": "wrk", "curl": "curl", "h2load": "nghttp2-client"}
 
 NGINX = """
-daemon off; master_process on; worker_processes auto; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+daemon off; master_process on; worker_processes {workers}; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
 events {{ worker_connections 8192; multi_accept on; }}
 http {{
     access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; open_file_cache max=1000;
@@ -39,6 +44,8 @@ class Server:
     name: str
     base: str
     pid: int
+    """Whether it has processors on which no load runs."""
+    apart: bool = False
 
     def processes(self) -> list[int]:
         """It and all that it started."""
@@ -99,8 +106,11 @@ def search_path() -> str:
 
 
 @contextlib.contextmanager
-def running(name: str, command: list[object], base: str, env: dict[str, str], log: Path) -> Iterator[Server]:
+def running(
+    name: str, command: list[object], base: str, env: dict[str, str], log: Path, apart: bool = False
+) -> Iterator[Server]:
     """A server of this command, once it answers; stopped at the end."""
+    command = [*(on(OF_SERVERS) if apart else []), *command]
     with log.open("ab") as out:
         process = subprocess.Popen([str(word) for word in command], env=env, stdout=out, stderr=out)
         try:
@@ -109,24 +119,31 @@ def running(name: str, command: list[object], base: str, env: dict[str, str], lo
                 if process.poll() is not None or time.monotonic() > deadline:
                     sys.exit(f"bench: {name} does not answer; {log} says why")
                 time.sleep(0.002)
-            yield Server(name, base, process.pid)
+            yield Server(name, base, process.pid, apart)
         finally:
             process.terminate()
             process.wait()
 
 
+def on(cpus: list[int]) -> list[str]:
+    """What makes a command run on these processors alone."""
+    return ["taskset", "--cpu-list", ",".join(map(str, cpus))]
+
+
 @contextlib.contextmanager
-def nginx(folder: Path) -> Iterator[tuple[Server, str]]:
+def nginx(folder: Path, apart: bool = False) -> Iterator[tuple[Server, Server]]:
     """The ceiling: serves the files of this folder, over HTTP/1.1 and, at the second address, HTTP/2."""
     port, port_h2 = free_port(), free_port()
     config = folder / "nginx.conf"
-    config.write_text(NGINX.format(folder=folder, port=port, port_h2=port_h2))
+    workers = len(OF_SERVERS if apart else CPUS)
+    config.write_text(NGINX.format(folder=folder, port=port, port_h2=port_h2, workers=workers))
     # Its workers are of another user.
     for one in (folder, folder.parent):
         one.chmod(0o755)
     program = shutil.which("nginx", path=search_path())
-    with running("nginx", [program, "-c", config], f"http://127.0.0.1:{port}", os.environ, folder / "out.log") as server:
-        yield server, f"http://127.0.0.1:{port_h2}"
+    base, log = f"http://127.0.0.1:{port}", folder / "out.log"
+    with running("nginx", [program, "-c", config], base, os.environ, log, apart) as server:
+        yield server, replace(server, base=f"http://127.0.0.1:{port_h2}")
 
 
 @contextlib.contextmanager
@@ -139,12 +156,13 @@ def floor(folder: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def own(binary: str, folder: Path, **settings: str) -> Iterator[Server]:
+def own(binary: str, folder: Path, apart: bool = False, **settings: str) -> Iterator[Server]:
     """trace-server as it is set by default, but for these settings. Like nginx, it writes no line for each request."""
     port = free_port()
     env = environment_without("TRACE_SERVER") | {"PORT": str(port), "TRACE_SERVER_LOG": "warn"}
     env |= {"DATABASE_URL": f"sqlite://{folder}/reviews.db"} | settings
-    with running("trace-server", [binary], f"http://127.0.0.1:{port}", env, folder / "trace-server.log") as server:
+    base, log = f"http://127.0.0.1:{port}", folder / "trace-server.log"
+    with running("trace-server", [binary], base, env, log, apart) as server:
         yield server
 
 

@@ -125,12 +125,17 @@ impl Stage {
         Ok(session)
     }
 
+    /// One of the traces worth showing; see [`demo::Demo::named`].
+    pub fn trace(&self, name: &str) -> Option<&TraceId> {
+        self.demo.named.get(name)
+    }
+
     /// Says what to try.
     ///
     /// # Errors
     /// When nobody reads it.
     pub fn suggest(&self, base: &str, session: &LabelingSession, out: &mut dyn Write) -> io::Result<()> {
-        let named = |name| self.demo.named.get(name).map_or("TRACE_ID", TraceId::as_str);
+        let named = |name| self.trace(name).map_or("TRACE_ID", TraceId::as_str);
         let json = "-H 'content-type: application/json'";
         let session = &session.labeling_session_id;
         let folder: &Path = self.folder.path();

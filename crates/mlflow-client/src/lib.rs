@@ -17,6 +17,8 @@
 
 mod api;
 mod auth;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod capabilities;
 mod client;
 mod config;

@@ -14,6 +14,8 @@
 mod address;
 mod artifacts;
 mod assessment_row;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod changes;
 mod dialect;
 mod error;

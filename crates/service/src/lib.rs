@@ -8,6 +8,8 @@
 
 mod access;
 mod answer;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod cache;
 mod coalesce;
 mod encoded;

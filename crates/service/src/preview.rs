@@ -47,7 +47,7 @@ pub(crate) fn from_spans<'a>(info: &mut TraceInfo, spans: impl Iterator<Item = S
 }
 
 /// The request in short; the text may be JSON, JSON that was cut, or plain text.
-fn request(text: &str) -> Option<String> {
+pub(crate) fn request(text: &str) -> Option<String> {
     let Ok(value) = serde_json::from_str::<Value>(text) else {
         return cut(text);
     };

@@ -12,6 +12,7 @@ mod versions;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::quality::RandomState;
 use moka::Expiry;
 
 pub use key::Scope;
@@ -151,7 +152,7 @@ impl Expiry<RawKey, Entry> for PerEntry {
 /// The cache. Clones share everything.
 #[derive(Debug, Clone)]
 pub(crate) struct Cache {
-    entries: moka::sync::Cache<RawKey, Entry>,
+    entries: moka::sync::Cache<RawKey, Entry, RandomState>,
     flights: Arc<Flights<RawKey, Result<Kept, ServiceError>>>,
     touches: Arc<Touches>,
     versions: Arc<Versions>,
@@ -164,7 +165,7 @@ impl Cache {
             .max_capacity(policy.max_bytes)
             .weigher(|_, entry: &Entry| entry.weight)
             .expire_after(PerEntry)
-            .build();
+            .build_with_hasher(RandomState::default());
         Self {
             entries,
             flights: Arc::default(),
