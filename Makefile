@@ -31,7 +31,7 @@ lint: ## formatting, clippy, documentation
 
 bench: ## measure us beside MLflow, nginx and the old backend in one run; writes docs/benchmarks.md
 	$(CARGO) build --release --locked --package trace-server
-	$(SERVE) --data $(SAMPLES) -- tests/bench/run.py target/release/trace-server --report docs/benchmarks.md
+	$(SERVE) -- tests/bench/run.py target/release/trace-server --report docs/benchmarks.md
 
 openapi: ## write openapi/openapi.json anew
 	$(CARGO) run --locked --quiet --package trace-server -- openapi > openapi/openapi.json

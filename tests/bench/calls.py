@@ -55,11 +55,13 @@ class Call:
 
 
 def in_turns(calls: list[Call], rounds: int) -> list[list[float]]:
-    """Milliseconds of each call, made one after the other as often as that: all of them find the machine alike."""
+    """Milliseconds of each call, made one after the other as often as that, each time another one first: all of them find the
+    machine alike."""
     times: list[list[float]] = [[] for _ in calls]
-    for _ in range(rounds):
-        for at, call in enumerate(calls):
-            times[at].append(call().took)
+    for round_ in range(rounds):
+        for step in range(len(calls)):
+            at = (round_ + step) % len(calls)
+            times[at].append(calls[at]().took)
     return times
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -34,15 +35,23 @@ class Load:
     max: float
     requests: int
     seconds: float
+    # Of all answers with their heads.
     bytes: int
-    """Answers that were no success."""
+    # Answers that were no success.
     refused: int
-    """Connections that failed, and answers that did not come in time."""
+    # Connections that failed, and answers that did not come in time.
     broken: int
-    """By status and `x-cache`, where the plan was watched."""
+    # By status and `x-cache`, where the plan was watched.
     counted: dict[str, int]
+    # Of the server, and of what sent the load.
     cpu_s: float
+    load_cpu_s: float
     rss_mib: float
+
+    @property
+    def load_share(self) -> float:
+        """Of a processor: near 1, the load is what holds the server back."""
+        return self.load_cpu_s / self.seconds
 
     @property
     def rate(self) -> float:
@@ -64,11 +73,22 @@ def load(
         plan.write(f"return {{think_ms={think_ms},watch={str(watch).lower()},seed={seed},requests={{{listed}}}}}")
         plan.flush()
         command = [*placed(server), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", SCRIPT, server.base]
-        before = server.cpu_s()
-        told = subprocess.run(command, env=os.environ | {"LOAD_PLAN": plan.name}, check=True, capture_output=True, text=True)
-        cpu = server.cpu_s() - before
-    line = told.stdout.strip().splitlines()[-1]
-    return Load(**json.loads(line), cpu_s=cpu, rss_mib=server.rss_mib())
+        told, cost = costing(server, command, os.environ | {"LOAD_PLAN": plan.name})
+    return Load(**json.loads(told.strip().splitlines()[-1]), **cost)
+
+
+def costing(server: Server, command: list[str], env: dict[str, str]) -> tuple[str, dict[str, float]]:
+    """What the command says, and what it cost the server and itself."""
+    before, load_before = server.cpu_s(), children_s()
+    told = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+    cost = {"cpu_s": server.cpu_s() - before, "load_cpu_s": children_s() - load_before}
+    return told, cost | {"rss_mib": server.rss_mib()}
+
+
+def children_s() -> float:
+    """Seconds of processor time of all that was run and has ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def load_h2(server: Server, request: Request, connections: int = 4, streams: int = 8, seconds: int = 3) -> Load:
@@ -82,16 +102,14 @@ def load_h2(server: Server, request: Request, connections: int = 4, streams: int
             body.write_text(json.dumps(request.body))
             command.append(f"--data={body}")
         command += [f"--header={name}: {value}" for name, value in headers.items()]
-        before = server.cpu_s()
-        told = subprocess.run([*command, server.base + request.path], check=True, capture_output=True, text=True).stdout
-        cpu = server.cpu_s() - before
+        told, cost = costing(server, [*command, server.base + request.path], os.environ)
         # One line for each answer: when it began, its status, how long it took in µs.
         lines = [line.split() for line in log.read_text().splitlines()]
     times = [int(took) / 1000 for _, _, took in lines]
     refused = sum(not status.startswith("2") for _, status, _ in lines)
     received = int(re.search(r"traffic: .*\((\d+)\) total", told)[1])
     spread = [quantile(times, percent) for percent in (50, 95, 99)]
-    return Load(*spread, max(times), len(times), seconds, received, refused, 0, {}, cpu, server.rss_mib())
+    return Load(*spread, max(times), len(times), seconds, received, refused, broken=0, counted={}, **cost)
 
 
 def placed(server: Server) -> list[str]:

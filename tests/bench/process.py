@@ -19,7 +19,7 @@ MIB = 1 << 20
 def huge(results: Results, own: Server, nginx: Server, folder: Path, trace: str, rounds: int) -> None:
     """100 MB read by curl, which throws it away: from MLflow's database, and from a file by nginx."""
     path = f"/api/traces/{trace}/spans"
-    # Before the first: what it takes once and keeps counts as well.
+    # It has answered nothing yet: what it takes once and keeps counts as well.
     own.forget_peak()
     before, times = own.rss_mib(), {"nginx": [], "trace-server": []}
     expected = Call(own.base, path, None, COLD)().body

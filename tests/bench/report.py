@@ -20,7 +20,7 @@ COLOURS = {
 # What the chart shows: the median of these, one bar for each server.
 CHARTED = {
     "page of 10 traces of 1.1 MB": "a page of 10 traces\nof 1.1 MB each",
-    "100 traces of 9 KB with spans": "100 traces of 9 KB\nwith their spans",
+    "100 traces of 9 KB with spans": "100 traces of 9 KB with spans\n(floor: 100 requests)",
     "session of 500 traces with all spans": "labeling page,\n500 traces with spans",
     "search, 50 traces": "search, 50 traces",
     "trace, 1.1 MB": "one trace, 1.1 MB",
@@ -40,9 +40,11 @@ def document(results: dict, picture: str) -> list[str]:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `make bench`, which sets up and measures everything named here in one run, in turns: machines are noisy, and",
-        "only ratios travel. The floor is FastAPI over MLflow's SDK, as the backend was that trace-server replaces; the ceiling",
-        "is nginx, which serves the same bytes from files; between them stands the MLflow server that all of them read.",
+        "Written by `make bench`, which sets up and measures everything named here in one run: machines are noisy, and only ratios",
+        "travel. The floor is FastAPI over MLflow's SDK, as the backend was that trace-server replaces; the ceiling is nginx, which",
+        "serves the same bytes from files; between them stands MLflow itself. Calls that are compared one by one are made in turns,",
+        "each on a connection of its own, but for the slow ones of the floor, which are made in a row. Warm answers are compared",
+        "under load: the server has one processor and the load another. Nobody writes a line for each request.",
         "",
         f"- {machine['date']}, commit `{machine['commit']}`, took {machine['took']}",
         f"- {machine['machine']}",
@@ -65,7 +67,7 @@ def document(results: dict, picture: str) -> list[str]:
 
 def table(rows: list[dict]) -> list[str]:
     """Only the columns that any of the rows has."""
-    columns = {"median": "median ms", "p95": "p95", "p99": "p99", "rate": "requests/s", "bytes": "bytes", "cpu": "CPU ms each", "rss": "RSS MiB", "note": ""}
+    columns = {"median": "median ms", "p95": "p95", "p99": "p99", "times": "times", "rate": "requests/s", "bytes": "bytes", "cpu": "CPU ms each", "rss": "RSS MiB", "note": ""}
     used = [name for name in columns if any(row[name] not in (None, "") for row in rows)]
     lines = [f"| case | server | {' | '.join(columns[name] for name in used)} |", f"|---|---|{'---|' * len(used)}"]
     for row in rows:

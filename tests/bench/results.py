@@ -20,15 +20,17 @@ class Row:
     median: float | None = None
     p95: float | None = None
     p99: float | None = None
-    """Requests in a second."""
+    # How many times it was asked.
+    times: int | None = None
+    # Requests in a second.
     rate: float | None = None
-    """Of one answer."""
+    # Of one answer; under load with its head.
     bytes: int | None = None
-    """Processor time of the server for one request, in ms."""
+    # Processor time of the server for one request, in ms.
     cpu: float | None = None
-    """Resident memory of the server afterwards, in MiB."""
+    # Resident memory of the server afterwards, in MiB.
     rss: float | None = None
-    """What else is to be said."""
+    # What else is to be said.
     note: str = ""
 
 
@@ -52,7 +54,9 @@ class Results:
 
     def calls(self, group: str, case: str, server: str, times: list[float], **more: object) -> Row:
         """A row of single calls."""
-        spread = {"median": statistics.median(times), "p95": quantile(times, 95), "p99": quantile(times, 99)}
+        spread = {"median": statistics.median(times), "times": len(times)}
+        # Of fewer, they are the slowest one.
+        spread |= {f"p{percent}": quantile(times, percent) for percent, least in ((95, 20), (99, 100)) if len(times) >= least}
         return self._add(Row(group, case, server, **spread, **more))
 
     def load(self, group: str, case: str, server: str, loads: list[Load], **more: object) -> Row:
@@ -60,10 +64,14 @@ class Results:
         middle = {name: statistics.median(getattr(one, name) for one in loads) for name in ("median", "p95", "p99", "rate")}
         requests = sum(one.requests for one in loads)
         more = {
+            "times": requests,
             "bytes": sum(one.bytes for one in loads) // max(requests, 1),
             "cpu": sum(one.cpu_s for one in loads) * 1000 / max(requests, 1),
             "rss": loads[-1].rss_mib,
         } | more
+        busy = statistics.median(one.load_share for one in loads)
+        if busy > 0.9:
+            more["note"] = ", ".join(filter(None, (more.get("note"), f"the load takes {busy:.0%} of its processor")))
         return self._add(Row(group, case, server, **middle, **more))
 
     def add(self, group: str, case: str, server: str, **figures: object) -> Row:

@@ -10,6 +10,7 @@ database too.
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,14 +42,22 @@ def main() -> None:
     parser.add_argument("--postgres", metavar="URL", help="an empty database")
     args = parser.parse_args()
     servers.install()
+    servers.raise_limits()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Whatever runs is stopped on the way out.
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     results, begun = Results(machine()), time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        run(results, args, Path(folder))
-    results.machine["took"] = f"{(time.monotonic() - begun) / 60:.0f} minutes"
-    if args.report:
-        file = args.report.with_suffix(".json")
+    file = args.report.with_suffix(".json") if args.report else None
+    if file:
         file.parent.mkdir(parents=True, exist_ok=True)
-        results.save(file)
+    try:
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            run(results, args, Path(folder))
+    finally:
+        results.machine["took"] = f"{(time.monotonic() - begun) / 60:.0f} minutes" + (", a quick run" if args.quick else "")
+        if file:
+            results.save(file)
+    if file:
         # matplotlib comes with MLflow.
         subprocess.run([os.environ["MLFLOW_PYTHON"], Path(__file__).parent / "report.py", file, args.report], check=True)
         file.unlink()
@@ -84,7 +93,8 @@ def run(results: Results, args: argparse.Namespace, folder: Path) -> None:
         many = on_database("many", **large.settings())
         store.searches(results, many, large)
         store.first_spans(results, many, large, huge)
-        process.huge(results, many, ceiling, folder / "nginx", huge, 3 if quick else 10)
+        with in_front(made(folder, "huge"), **servers.on_database() | large.settings()) as fresh:
+            process.huge(results, fresh, ceiling, folder / "nginx", huge, 3 if quick else 10)
         wanted = store.newest(many, large, TRACES_OF_A_DAY)[1:]
         small = on_database("day", **large.settings(), TRACE_SERVER_CACHE_SIZE=f"{CACHE_OF_A_DAY_MIB}MiB")
         users.day(results, small, large.experiment, wanted, CACHE_OF_A_DAY_MIB, 12 if quick else 300)
@@ -106,11 +116,12 @@ def machine() -> dict[str, str]:
     """What the figures depend on."""
     cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), ":?")
     memory = int(Path("/proc/meminfo").read_text().split()[1]) / (1 << 20)
+    congestion = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
     commit = subprocess.run(["git", "log", "-1", "--format=%h"], capture_output=True, text=True, check=False).stdout.strip()
     return {
         "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{os.cpu_count()} processors ({cpu.split(':', 1)[1].strip()}), {memory:.0f} GiB, which all servers and the load share",
-        "system": f"Linux {os.uname().release}, Python {sys.version.split()[0]}",
+        "machine": f"{os.cpu_count()} processors ({cpu.split(':', 1)[1].strip()}), {memory:.0f} GiB, which the servers and the load share unless it is said otherwise",
+        "system": f"Linux {os.uname().release}, congestion control {congestion}, Python {sys.version.split()[0]}",
         "commit": commit or "unknown",
     }
 

@@ -1,4 +1,4 @@
-"""The traces that are read: small ones of a conversation, ten of 1.1 MB, one of 100 MB. Made once for each data folder."""
+"""The traces that are read: small ones of a conversation, ten of 1.1 MB. Made once for each data folder."""
 
 import json
 import os
@@ -21,19 +21,16 @@ class Sample:
     small_traces: list[str]
     heavy: str
     heavy_traces: list[str]
-    huge_trace: str
 
 
 def sample(mlflow: str) -> Sample:
     small = experiment(mlflow, f"labeling-bench-{SMALL}")
     heavy = experiment(mlflow, f"heavy-bench-{HEAVY}")
-    huge = experiment(mlflow, "huge-bench")
     return Sample(
         small=small,
         small_traces=filled(mlflow, small, SMALL, "converse.py"),
         heavy=heavy,
         heavy_traces=filled(mlflow, heavy, HEAVY, "heavy.py"),
-        huge_trace=filled(mlflow, huge, 1, "big_trace.py")[0],
     )
 
 
@@ -49,8 +46,7 @@ def filled(mlflow: str, experiment: str, count: int, script: str) -> list[str]:
     """The ids of its traces; the script adds those that lack."""
     lacking = count - len(found(mlflow, experiment))
     if lacking > 0:
-        more = [] if script == "big_trace.py" else ["--count", str(lacking)]
-        command = [os.environ["MLFLOW_PYTHON"], SCRIPTS / script, "--experiment", experiment, *more]
+        command = [os.environ["MLFLOW_PYTHON"], SCRIPTS / script, "--experiment", experiment, "--count", str(lacking)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return found(mlflow, experiment)[:count]
 

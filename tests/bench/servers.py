@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -16,10 +17,10 @@ from beside import environment_without, free_port  # noqa: E402
 from calls import is_up  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
-# Where the load is as heavy as what it measures, it has a processor of its own and the servers have the others: a server that
-# waits until the kernel takes the processor from the load would be measured by the kernel's patience.
+# Where the load is as heavy as what it measures, the server has one processor and the load, which is one thread, another: more
+# would wait for the load, and one that shares the processor of the load is measured by when the kernel takes it away.
 CPUS = sorted(os.sched_getaffinity(0))
-OF_LOAD, OF_SERVERS = CPUS[-1:], CPUS[:-1] or CPUS
+OF_LOAD, OF_SERVERS = CPUS[-1:], CPUS[:1]
 
 PROGRAMS = {"nginx": "nginx-light", "wrk": "wrk", "curl": "curl", "h2load": "nghttp2-client"}
 
@@ -44,7 +45,7 @@ class Server:
     name: str
     base: str
     pid: int
-    """Whether it has processors on which no load runs."""
+    # Whether it has a processor on which no load runs.
     apart: bool = False
 
     def processes(self) -> list[int]:
@@ -70,14 +71,16 @@ class Server:
     def forget_peak(self) -> None:
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
-    def files(self) -> int:
-        """Open descriptors."""
-        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
-
 
 def fields(stat: Path) -> list[str]:
     """Those after the name, which may hold anything."""
     return stat.read_text().rsplit(")", 1)[1].split()
+
+
+def raise_limits() -> None:
+    """Connections by the thousand take more descriptors than a shell allows; what is started from here inherits it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def install() -> None:

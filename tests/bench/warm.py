@@ -84,5 +84,5 @@ def told(results: Results, name: str, loads: dict[str, list[Load]]) -> tuple[flo
     rows = {server: results.load(GROUP, name, server, of_one) for server, of_one in loads.items()}
     assert not any(one.refused + one.broken for of_one in loads.values() for one in of_one), name
     ratio = statistics.median(own.rate / theirs.rate for own, theirs in zip(loads["trace-server"], loads["nginx"], strict=True))
-    rows["trace-server"].note = f"{ratio:.2f} of nginx"
+    rows["trace-server"].note = ", ".join(filter(None, (f"{ratio:.2f} of nginx", rows["trace-server"].note)))
     return ratio, rows["trace-server"].p99 / rows["nginx"].p99

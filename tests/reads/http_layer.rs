@@ -1,5 +1,6 @@
 //! What every response has: ids, timing, CORS, compression, one log line.
 
+use reqwest::Method;
 use reqwest::header::ACCEPT_ENCODING;
 use serde_json::Value;
 
@@ -137,6 +138,33 @@ async fn what_is_asked_for_again_leaves_as_it_is_kept_encoded() {
 }
 
 #[tokio::test]
+async fn head_says_what_get_comes_with() {
+    let (upstream, server) = crate::direct().await;
+    let path = format!("/api/traces/{}", upstream.trace("rag"));
+    // Past the cache it is encoded while it is sent, from the cache it is kept encoded.
+    for freshness in ["no-cache", "max-age=0", "max-age=0"] {
+        for encoding in ["identity", "gzip"] {
+            let told = async |method| {
+                let request = server.request(method, &path).header(ACCEPT_ENCODING, encoding);
+                let answer = request.header("cache-control", freshness).send().await.unwrap();
+                let headers = answer.headers().clone();
+                let header = |name| headers.get(name).cloned();
+                let told = ["content-encoding", "content-length", "content-type", "etag"].map(header);
+                (told, answer.bytes().await.unwrap())
+            };
+            let (of_get, body) = told(Method::GET).await;
+            let (of_head, nothing) = told(Method::HEAD).await;
+            assert_eq!(of_head[0], of_get[0], "{freshness}, {encoding}");
+            assert_eq!(of_head[2..], of_get[2..], "{freshness}, {encoding}");
+            assert!(nothing.is_empty() && !body.is_empty());
+            if let Some(length) = &of_head[1] {
+                assert_eq!(length, body.len().to_string().as_str(), "{freshness}, {encoding}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn pages_of_known_origins_may_call_and_others_may_not() {
     let (_, server) = crate::direct().await;
     let preflight = async |origin| {
@@ -154,6 +182,10 @@ async fn pages_of_known_origins_may_call_and_others_may_not() {
         let answer = preflight(origin).await;
         assert_eq!(answer.headers()["access-control-allow-origin"], origin);
         assert_eq!(answer.headers()["access-control-allow-headers"], "content-type");
+        assert!(
+            answer.headers().contains_key("x-request-id"),
+            "seen like any other"
+        );
     }
     assert!(
         preflight("http://evil.example")

@@ -61,7 +61,7 @@ impl Fingerprint {
 
 /// The bytes of an answer.
 pub enum AnswerBody {
-    /// All there, in pieces that are sent one after the other without being copied together.
+    /// All there, in pieces that are sent one after the other; only small ones are copied together for that.
     Whole {
         /// The pieces.
         pieces: Vec<Bytes>,

@@ -1,24 +1,32 @@
 //! Answers in the codings that readers take: what is asked for again is encoded once and leaves as ready bytes.
 //!
-//! Kept beside everything else and by weight like everything else, under the fingerprint of the content: a coding of it
-//! never gets old. An answer that was not in the cache itself is encoded while it is sent; most are asked for once.
+//! Kept beside everything else and by weight like everything else, under the fingerprint and the length of the content. An
+//! answer that was not in the cache itself is encoded while it is sent; most are asked for once.
 
+use std::num::NonZero;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_compression::Level;
 use async_compression::tokio::write::{BrotliEncoder, GzipEncoder, ZstdEncoder};
 use bytes::Bytes;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::Services;
 use crate::answer::{Answer, AnswerBody, CacheStatus};
-use crate::cache::{Fresh, Freshness, Key, Served};
+use crate::cache::{Fresh, Freshness, Key};
 use crate::error::ServiceError;
 
-/// Answers of these sizes are kept encoded, in bytes. Smaller ones fit into one packet anyway; larger ones are encoded while
-/// they are sent, so that their beginning does not wait for their end.
-const SIZES: std::ops::RangeInclusive<usize> = 1 << 10..=8 << 20;
+/// Answers of less fit into one packet anyway, in bytes.
+pub const SMALLEST_ENCODED: usize = 1 << 10;
+
+/// Larger answers are encoded while they are sent, so that their beginning does not wait for their end, in bytes.
+const LARGEST_KEPT: usize = 8 << 20;
+
+/// How long an encoding is kept: as long as most answers. Who asks later waits for another.
+const KEPT_FOR: Duration = Duration::from_mins(5);
 
 /// A content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,57 +90,84 @@ impl Encoded {
     }
 }
 
+/// An encoding that is wanted: the bytes, or what they are to be made of.
+enum Wanted {
+    Kept(Bytes),
+    Missing(Services, Key<Arc<Encoded>>, Coding, Vec<Bytes>),
+}
+
 impl Services {
-    /// The answer's bytes in this coding, if it came from the cache whole and is of a size that is kept encoded.
+    /// The answer's bytes in this coding, if it came from the cache whole, is of a size that is kept encoded, and is encoded
+    /// or can be at once.
+    // Not an `async fn`: an answer may hold a stream, which cannot be shared between threads while it is waited for.
     pub fn encoded(
         &self,
         answer: &Answer,
         coding: Coding,
     ) -> impl Future<Output = Option<Bytes>> + Send + use<> {
-        let wanted = match &answer.body {
-            AnswerBody::Whole { pieces, fingerprint } if is_worth_it(answer, pieces) => {
-                let key = self.keys.encoded(*fingerprint, coding);
-                Some(
-                    self.cache
-                        .fresh(&key)
-                        .ok_or_else(|| (self.clone(), key, pieces.clone())),
-                )
-            }
-            _ => None,
-        };
+        let wanted = self.wanted(answer, coding);
         async move {
-            let served = match wanted? {
-                Ok(served) => served,
-                Err((services, key, pieces)) => services.encode(key, coding, pieces).await.ok()?,
-            };
-            Some(served.value.0.clone())
+            match wanted? {
+                Wanted::Kept(text) => Some(text),
+                Wanted::Missing(services, key, coding, pieces) => {
+                    services.encode(key, coding, pieces).await.ok()
+                }
+            }
         }
     }
 
+    fn wanted(&self, answer: &Answer, coding: Coding) -> Option<Wanted> {
+        let AnswerBody::Whole { pieces, fingerprint } = &answer.body else {
+            return None;
+        };
+        let bytes = pieces.iter().map(Bytes::len).sum();
+        let was_asked_for_before = answer.origin.status == CacheStatus::Hit;
+        if !was_asked_for_before || !(SMALLEST_ENCODED..=LARGEST_KEPT).contains(&bytes) {
+            return None;
+        }
+        let key = self.keys.encoded(*fingerprint, bytes, coding);
+        Some(match self.cache.fresh(&key) {
+            Some(kept) => Wanted::Kept(kept.value.0.clone()),
+            None => Wanted::Missing(self.clone(), key, coding, pieces.clone()),
+        })
+    }
+
     /// Encodes off the async threads, once for all who ask meanwhile.
+    ///
+    /// # Errors
+    /// When as many others are being encoded as there are processors: more at once would hold up everything else.
     async fn encode(
         &self,
         key: Key<Arc<Encoded>>,
         coding: Coding,
         pieces: Vec<Bytes>,
-    ) -> Result<Served<Arc<Encoded>>, ServiceError> {
-        let fresh_for = self.cache.policy().spans_ttl;
+    ) -> Result<Bytes, ServiceError> {
+        let encodings = Arc::clone(&self.encodings);
         let load = async move {
-            let encode = move || Handle::current().block_on(coding.encode(&pieces));
+            let turn = encodings
+                .try_acquire_owned()
+                .map_err(|_| ServiceError::Interrupted)?;
+            let encode = move || {
+                let text = Handle::current().block_on(coding.encode(&pieces));
+                drop(turn);
+                text
+            };
             let text = tokio::task::spawn_blocking(encode).await;
             let text = text.ok().and_then(Result::ok).ok_or(ServiceError::Interrupted)?;
             Ok(Fresh {
                 value: Arc::new(Encoded(text.into())),
-                fresh_for,
+                fresh_for: KEPT_FOR,
             })
         };
-        self.cache.get_or_load(key, Freshness::Cached, load).await
+        let served = self.cache.get_or_load(key, Freshness::Cached, load).await?;
+        Ok(served.value.0.clone())
     }
 }
 
-/// Whether it was asked for before, and is neither small nor large.
-fn is_worth_it(answer: &Answer, pieces: &[Bytes]) -> bool {
-    answer.origin.status == CacheStatus::Hit && SIZES.contains(&pieces.iter().map(Bytes::len).sum())
+/// How many answers are encoded at once.
+pub(crate) fn encodings_at_once() -> Arc<Semaphore> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    Arc::new(Semaphore::new(processors))
 }
 
 #[cfg(test)]

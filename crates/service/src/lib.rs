@@ -32,12 +32,13 @@ use std::sync::{Arc, OnceLock};
 use dashmap::DashMap;
 use domain::{ExperimentId, ReviewAppId};
 use futures::FutureExt;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use access::{ForwardedUser, Identity, LocalUser, Role, Roles, Visibility};
 pub use answer::{Answer, AnswerBody, CacheStatus, Fingerprint, Origin};
 pub use cache::{CachePolicy, Freshness, Scope};
-pub use encoded::Coding;
+pub use encoded::{Coding, SMALLEST_ENCODED};
 pub use error::{ErrorCode, ServiceError, UnreadableSpans};
 pub use labels::LabelValue;
 pub use ports::{DataVersion, SpanBody, SpanPieces, TraceSink, TraceSource};
@@ -100,6 +101,8 @@ pub struct Parts {
     feeds: Arc<DashMap<RawKey, Arc<SpanFeed>>>,
     /// Turns to read the spans of many traces at once.
     many_reads: ManyReads,
+    /// Turns to encode an answer that is kept.
+    encodings: Arc<Semaphore>,
     feed_limits: FeedLimits,
     parallel_traces: usize,
     experiment_id: Option<ExperimentId>,
@@ -135,6 +138,7 @@ impl Services {
             keys: Keys::of(config.scope),
             feeds: Arc::default(),
             many_reads: ManyReads::default(),
+            encodings: encoded::encodings_at_once(),
             feed_limits: config.feed,
             parallel_traces: config.parallel_traces.max(1),
             experiment_id: config.experiment_id,

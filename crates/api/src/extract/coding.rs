@@ -5,7 +5,7 @@ use service::Coding;
 
 /// The coding that the reader likes best; of equals, the one that is unpacked fastest. `None` where no coding is wanted, or
 /// none more than the plain text.
-pub(super) fn preferred(headers: &HeaderMap) -> Option<Coding> {
+pub(crate) fn preferred(headers: &HeaderMap) -> Option<Coding> {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
     let texts = values.filter_map(|value| value.to_str().ok());
     let wishes: Vec<(&str, f32)> = texts.flat_map(|text| text.split(',')).map(wish).collect();
@@ -21,12 +21,14 @@ pub(super) fn preferred(headers: &HeaderMap) -> Option<Coding> {
         .max_by(|one, other| weight(*one).total_cmp(&weight(*other)))
 }
 
-/// `gzip;q=0.8` as its name and its weight, which is 1 unless it says otherwise.
+/// `gzip;q=0.8` as its name and its weight, which is 1 unless it says otherwise. What cannot be read is no wish.
 fn wish(text: &str) -> (&str, f32) {
-    let (name, parameters) = text.split_once(';').unwrap_or((text, ""));
+    let Some((name, parameters)) = text.split_once(';') else {
+        return (text.trim(), 1.0);
+    };
     let weight = parameters.trim().strip_prefix(['q', 'Q']).map(str::trim_start);
     let weight = weight.and_then(|weight| weight.strip_prefix('=')?.trim().parse().ok());
-    (name.trim(), weight.unwrap_or(1.0))
+    (name.trim(), weight.unwrap_or(0.0))
 }
 
 #[cfg(test)]
@@ -50,6 +52,8 @@ mod tests {
             ("identity;q=0.5, gzip;q=0.5", Some(Gzip)),
             ("deflate, compress", None),
             ("gzip;q=NaN", None),
+            ("gzip;q=0,5", None),
+            ("gzip;q=0;x=1, br;q=0.1", Some(Brotli)),
         ] {
             let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, text.parse().unwrap())]);
             assert_eq!(preferred(&headers), expected, "{text}");

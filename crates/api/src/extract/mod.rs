@@ -14,6 +14,7 @@ mod seen;
 
 pub use asking::{Asking, Forwarded};
 pub use bounds::{AtLeastOne, Bounded, Flag, Token};
+pub(crate) use coding::preferred;
 pub use conditions::Conditions;
 pub use json::Json;
 pub use listing::Listing;

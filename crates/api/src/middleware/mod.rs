@@ -15,7 +15,7 @@ use std::panic::AssertUnwindSafe;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use http::{HeaderName, HeaderValue, Method, header};
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
+use crate::extract::preferred;
 use crate::problem::Problem;
 use observe::Observed;
 
@@ -35,26 +36,35 @@ pub use access::{developers_only, within_reach};
 /// with all that is below it for each request.
 pub fn around(router: Router, cors_origins: Vec<HeaderValue>, ending: CancellationToken) -> Router {
     let stack = ServiceBuilder::new()
-        // Around everything that can answer: another origin's page is to read errors as well. A preflight goes no further.
-        .layer(cors(cors_origins))
         .map_request(trailing_slash::without)
-        .layer(from_fn_with_state(ending, pass))
+        .layer(from_fn(outermost))
+        // A preflight goes no further; another origin's page is to read errors as well.
+        .layer(cors(cors_origins))
+        .layer(from_fn_with_state(ending, answered_in_any_case))
         .service(router);
     Router::new().fallback_service(stack)
 }
 
-async fn pass(State(ending): State<CancellationToken>, mut request: Request, next: Next) -> Response {
-    let observed = Observed::begin(&mut request);
-    let accepted = compression::accepted(request.headers());
+/// Sees whatever is answered: gives problems their body, encodes, and logs one line.
+async fn outermost(request: Request, next: Next) -> Response {
+    let observed = Observed::begin(&request);
+    let (is_head, coding) = (request.method() == Method::HEAD, preferred(request.headers()));
+    let response = problems::render(next.run(request).await, &observed);
+    observed.end(compression::encode(response, coding, is_head).await)
+}
+
+/// Answers when the handler panics, and when the server must end before the handler has answered.
+async fn answered_in_any_case(
+    State(ending): State<CancellationToken>,
+    request: Request,
+    next: Next,
+) -> Response {
     let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
-    let response = tokio::select! {
+    tokio::select! {
         biased;
         answer = answering => answer.unwrap_or_else(|panic| problems::of_panic(&*panic)),
         () = ending.cancelled() => Problem::from(ServiceError::Interrupted).into_response(),
-    };
-    let response = problems::render(response, &observed);
-    let response = compression::compress(response, accepted).await;
-    observed.end(response)
+    }
 }
 
 fn cors(origins: Vec<HeaderValue>) -> CorsLayer {

@@ -21,11 +21,9 @@ pub(super) struct Observed {
 impl Observed {
     /// Gives the request an id. One line is logged when the answer's body is sent or given up, or when this is dropped
     /// because nobody waits for an answer.
-    pub(super) fn begin(request: &mut Request) -> Self {
+    pub(super) fn begin(request: &Request) -> Self {
         let begun = Instant::now();
-        let id = RequestId::of(request.headers());
-        let line = AccessLine::begin(begun, id.clone(), request);
-        request.extensions_mut().insert(id);
+        let line = AccessLine::begin(begun, RequestId::of(request.headers()), request);
         Self { begun, line }
     }
 

@@ -39,8 +39,8 @@ pub(super) enum Subject {
     Run(RunId),
     SearchRuns(Arc<SearchRuns>),
     CurrentUser,
-    /// What content of this fingerprint is in this coding.
-    Encoded(Fingerprint, Coding),
+    /// What content of this fingerprint, and of so many bytes, is in this coding.
+    Encoded(Fingerprint, usize, Coding),
     /// What somebody who goes by these names reaches.
     Reach(Arc<[String]>),
 }
@@ -53,9 +53,9 @@ pub(crate) struct RawKey {
 }
 
 impl RawKey {
-    /// Rights never do: who lost them must not have them back because somebody does not answer.
+    /// Rights never do: who lost them must not have them back because somebody does not answer. An encoding asks nobody.
     pub(super) fn may_outlive_its_time(&self) -> bool {
-        !matches!(self.subject, Subject::Reach(_))
+        !matches!(self.subject, Subject::Reach(_) | Subject::Encoded(..))
     }
 
     /// Whether it is an answer of the source that is as good as new while the source is in the same state. Rights are not:
@@ -192,8 +192,8 @@ impl Keys {
         self.key(Subject::Reach(names))
     }
 
-    pub(crate) fn encoded(&self, of: Fingerprint, coding: Coding) -> Key<Arc<Encoded>> {
-        self.key(Subject::Encoded(of, coding))
+    pub(crate) fn encoded(&self, of: Fingerprint, bytes: usize, coding: Coding) -> Key<Arc<Encoded>> {
+        self.key(Subject::Encoded(of, bytes, coding))
     }
 
     pub(crate) fn current_user(&self) -> Key<Arc<UserDocument>> {

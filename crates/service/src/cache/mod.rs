@@ -298,7 +298,12 @@ impl Cache {
             weight,
             asked_at,
             fresh_for: fresh.fresh_for,
-            kept_for: fresh.fresh_for + self.policy.stale_if_error,
+            kept_for: fresh.fresh_for
+                + if key.raw.may_outlive_its_time() {
+                    self.policy.stale_if_error
+                } else {
+                    Duration::ZERO
+                },
             version,
         };
         self.entries

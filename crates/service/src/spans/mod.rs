@@ -77,7 +77,7 @@ impl Services {
         query: SpanQuery,
         freshness: Freshness,
     ) -> Result<Answer, ServiceError> {
-        let form = format!("{query:?}");
+        let form = query.clone();
         let (stream, origin) = self.stream_spans(id, query, freshness).await?;
         let Some(set) = stream.kept_set() else {
             return Ok(Answer {
@@ -92,7 +92,7 @@ impl Services {
         let pieces = stream.kept_document();
         Ok(Answer::whole(
             pieces,
-            Fingerprint::of_parts(&form, [fingerprint]),
+            Fingerprint::of_parts(&format!("{form:?}"), [fingerprint]),
             origin,
         ))
     }
