@@ -75,13 +75,13 @@ def table(rows: list[dict]) -> list[str]:
     return lines
 
 
-def figure(value: float | str | None) -> str:
+def figure(value: float | int | str | None) -> str:
     """Three digits that count."""
     if value is None or isinstance(value, str):
         return value or ""
-    if abs(value) >= 100:
+    if isinstance(value, int) or abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 1 else f"{value:.3g}"
 
 
 def chart(rows: list[dict], file: Path) -> None:
