@@ -2,6 +2,7 @@
 
 import gzip
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 
 from calls import Call
@@ -47,20 +48,14 @@ def compare(
             asked, file = Request(request.path, request.body, request.headers | coding), f"{number}.json"
             put(own, asked, folder / file)
             name, of_file = f"{case}, gzip" if coding else case, Request(f"/{file}", headers=coding)
-            loads = {"nginx": [], "trace-server": []}
-            for _ in range(rounds):
-                loads["nginx"].append(load(over_1, [of_file], CONNECTIONS, seconds))
-                loads["trace-server"].append(load(own, [asked], CONNECTIONS, seconds))
-            ratio, ratio_of_p99 = told(results, name, loads)
+            both = ((over_1, of_file), (own, asked))
+            ratio, ratio_of_p99 = measure(results, name, rounds, both, lambda to, one: load(to, [one], CONNECTIONS, seconds))
             worst.append((ratio_of_p99, name))
             if case in OF_THE_BAR:
                 results.bar(f"warm {name}: requests/s against nginx", "≥ 0.7", f"{ratio:.2f}", ratio >= 0.7)
         if case in OF_THE_BAR:
-            loads = {"nginx": [], "trace-server": []}
-            for _ in range(rounds):
-                loads["nginx"].append(load_h2(over_2, Request(f"/{number}.json"), seconds=seconds))
-                loads["trace-server"].append(load_h2(own, request, seconds=seconds))
-            told(results, f"{case}, HTTP/2", loads)
+            both = ((over_2, Request(f"/{number}.json")), (own, request))
+            measure(results, f"{case}, HTTP/2", rounds, both, lambda to, one: load_h2(to, one, seconds=seconds))
     ratio, name = max(worst)
     within = sum(one <= 2 for one, _ in worst)
     got = f"{within} of {len(worst)} cases; worst {ratio:.1f} times ({name})"
@@ -79,8 +74,14 @@ def put(own: Server, asked: Request, file: Path) -> None:
     file.write_bytes(text)
 
 
-def told(results: Results, name: str, loads: dict[str, list[Load]]) -> tuple[float, float]:
-    """Ours in parts of nginx: requests in a second, and p99."""
+def measure(
+    results: Results, name: str, rounds: int, both: tuple[tuple[Server, Request], ...], send: Callable[[Server, Request], Load]
+) -> tuple[float, float]:
+    """Loads nginx and ours in turns. Ours in parts of nginx: requests in a second, and p99."""
+    loads: dict[str, list[Load]] = {server.name: [] for server, _ in both}
+    for _ in range(rounds):
+        for server, request in both:
+            loads[server.name].append(send(server, request))
     rows = {server: results.load(GROUP, name, server, of_one) for server, of_one in loads.items()}
     assert not any(one.refused + one.broken for of_one in loads.values() for one in of_one), name
     ratio = statistics.median(own.rate / theirs.rate for own, theirs in zip(loads["trace-server"], loads["nginx"], strict=True))

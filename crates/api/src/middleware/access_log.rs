@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -25,22 +25,22 @@ pub(super) struct AccessLine {
     status: Option<StatusCode>,
     cache: Option<HeaderValue>,
     cause: Option<String>,
-    first_byte_ms: f64,
+    first_byte: Duration,
     bytes: u64,
     is_whole: bool,
 }
 
 impl AccessLine {
-    pub(super) fn begin(begun: Instant, request_id: RequestId, request: &Request) -> Self {
+    pub(super) fn begin(request: &Request) -> Self {
         Self {
-            begun,
-            request_id,
+            begun: Instant::now(),
+            request_id: RequestId::of(request.headers()),
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             status: None,
             cache: None,
             cause: None,
-            first_byte_ms: 0.0,
+            first_byte: Duration::ZERO,
             bytes: 0,
             is_whole: false,
         }
@@ -63,18 +63,19 @@ impl AccessLine {
                 .cause()
                 .map_or_else(|| problem.detail().to_owned(), ToString::to_string)
         });
-        self.first_byte_ms = self.elapsed_ms();
+        self.first_byte = self.begun.elapsed();
     }
 
-    fn elapsed_ms(&self) -> f64 {
-        self.begun.elapsed().as_secs_f64() * 1000.0
+    /// The time until there was an answer.
+    pub(super) fn first_byte(&self) -> Duration {
+        self.first_byte
     }
 }
 
 impl Drop for AccessLine {
     fn drop(&mut self) {
         // Milliseconds to the microsecond: more is noise.
-        let rounded = |ms: f64| (ms * 1000.0).round() / 1000.0;
+        let ms = |time: Duration| (time.as_secs_f64() * 1_000_000.0).round() / 1000.0;
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -84,8 +85,8 @@ impl Drop for AccessLine {
                     path = self.path,
                     status = self.status.map(|status| status.as_u16()),
                     bytes = self.bytes,
-                    first_byte_ms = rounded(self.first_byte_ms),
-                    duration_ms = rounded(self.elapsed_ms()),
+                    first_byte_ms = ms(self.first_byte),
+                    duration_ms = ms(self.begun.elapsed()),
                     cache = self.cache.as_ref().and_then(|cache| cache.to_str().ok()),
                     whole = self.is_whole,
                     cause = self.cause,

@@ -8,7 +8,7 @@ use futures::Stream;
 use pin_project_lite::pin_project;
 
 /// Pieces from this size on are handed on as they are, in bytes.
-const LARGE: usize = 16 << 10;
+pub(super) const LARGE: usize = 16 << 10;
 
 /// Small pieces are put together up to about this size, in bytes.
 const ENOUGH: usize = 64 << 10;

@@ -1,5 +1,5 @@
 //! A body of ready pieces. Large ones are sent as they are; small ones are put together, because each costs more on its way
-//! out than it does to be copied.
+//! out than it does to be copied. Measured: a list of 500 traces of 9 KB each is sent in half the time.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -9,11 +9,10 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
+use super::coalesce::LARGE;
+
 /// The most that is handed on at once, in bytes: what works on a frame (compression) must not hold up the others.
 const MAX_FRAME: usize = 64 << 10;
-
-/// Pieces of less are put together, in bytes. Measured: a list of 500 traces of 9 KB each is sent in half the time.
-const SMALL: usize = 16 << 10;
 
 /// A body of ready pieces; its length is known.
 #[derive(Debug)]
@@ -55,7 +54,7 @@ impl SegmentedBody {
         let mut bytes = 0;
         let fits = |piece: &&Bytes| {
             bytes += piece.len();
-            piece.len() < SMALL && bytes <= MAX_FRAME
+            piece.len() < LARGE && bytes <= MAX_FRAME
         };
         self.pieces.iter().take_while(fits).count()
     }
