@@ -1,19 +1,25 @@
 //! The built binary, started for one test.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// How long anything that must happen may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// All that the server and the libraries it speaks by can tell, but for each byte on the wire.
+const EVERYTHING: &str = "debug,h2=info";
 
 /// A client for tests: keeps connections, follows nothing, decodes nothing.
 pub fn http_client() -> Client {
@@ -66,10 +72,16 @@ impl TraceServer {
             .spawn()
             .expect("the binary is built: run the tests by `make test`");
         let stdout = child.stdout.take().expect("its output is piped");
+        let stderr = child.stderr.take().expect("its output is piped");
+        let emitted = Emitted::of(&child);
+        tokio::spawn(emitted.clone().keep(stderr));
         let is_log_read = watch::channel(true).0;
-        let (url, log) = tokio::time::timeout(PATIENCE, until_listening(stdout, is_log_read.subscribe()))
-            .await
-            .expect("it begins to listen");
+        let (url, log) = tokio::time::timeout(
+            PATIENCE,
+            until_listening(stdout, emitted, is_log_read.subscribe()),
+        )
+        .await
+        .expect("it begins to listen");
         Self {
             url,
             http: http_client(),
@@ -223,6 +235,11 @@ fn command(settings: &[(&str, &str)], folder: &TempDir) -> Command {
             ("PORT", "0"),
             ("TRACE_SERVER_LOG_FORMAT", "json"),
             ("TRACE_SERVER_USER", "ann@example.com"),
+            // Every secret of the tests begins like this one: see `tests/secrets.py`.
+            ("MLFLOW_TRACKING_TOKEN", "planted-token-of-the-server"),
+            ("TRACE_SERVER_LOG", EVERYTHING),
+            // A busy machine is no reason to be served an old answer, unless a test is about that.
+            ("TRACE_SERVER_CACHE_STALE_PATIENCE", "10m"),
         ])
         .env("DATABASE_URL", format!("sqlite://{}", database.display()))
         .envs(settings.iter().copied())
@@ -241,9 +258,39 @@ fn binary() -> PathBuf {
         .join("trace-server")
 }
 
+/// The file that all that a server says is written to, to be searched for secrets when all tests are done.
+#[derive(Debug, Clone)]
+struct Emitted(Option<Arc<Mutex<File>>>);
+
+impl Emitted {
+    fn of(child: &Child) -> Self {
+        let folder = std::env::var_os("TRACE_SERVER_TESTS_EMITTED");
+        Self(folder.map(|folder| {
+            let name = format!("{}.log", child.id().expect("it runs"));
+            let path = PathBuf::from(folder).join(name);
+            let file = File::options().create(true).append(true).open(path);
+            Arc::new(Mutex::new(file.expect("the folder is there")))
+        }))
+    }
+
+    fn note(&self, line: &str) {
+        if let Some(file) = &self.0 {
+            writeln!(file.lock().expect("nobody panicked"), "{line}").expect("the disk has room");
+        }
+    }
+
+    async fn keep(self, stream: ChildStderr) {
+        let mut lines = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            self.note(&line);
+        }
+    }
+}
+
 /// Waits for the line that tells the address; goes on reading lines while that is wanted.
 async fn until_listening(
     stdout: ChildStdout,
+    emitted: Emitted,
     mut is_read: watch::Receiver<bool>,
 ) -> (String, JoinHandle<Vec<String>>) {
     let mut lines = BufReader::new(stdout).lines();
@@ -252,12 +299,16 @@ async fn until_listening(
         let url = line
             .split_once("listening on ")
             .map(|(_, rest)| rest.split('"').next().unwrap_or(rest).to_owned());
+        emitted.note(&line);
         log.push(line);
         if let Some(url) = url {
             let rest = tokio::spawn(async move {
                 while is_read.wait_for(|is_read| *is_read).await.is_ok() {
                     match lines.next_line().await {
-                        Ok(Some(line)) => log.push(line),
+                        Ok(Some(line)) => {
+                            emitted.note(&line);
+                            log.push(line);
+                        }
                         _ => break,
                     }
                 }

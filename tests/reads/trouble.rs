@@ -12,6 +12,7 @@ async fn every_kind_of_trouble_has_its_status_and_leaks_nothing() {
     let settings = [
         ("MLFLOW_TRACKING_URI", proxy.url.as_str()),
         ("TRACE_SERVER_UPSTREAM_MAX_RETRIES", "0"),
+        ("TRACE_SERVER_UPSTREAM_BREAKER_FAILURES", "0"),
     ];
     let server = TraceServer::with(&settings).await;
     let paths = [
@@ -123,7 +124,12 @@ async fn an_old_answer_stands_in_and_says_so() {
 
 #[tokio::test]
 async fn only_idempotent_calls_are_tried_again_and_a_sick_server_is_not_flooded() {
-    let (upstream, proxy, server) = crate::proxied().await;
+    let (upstream, proxy, _) = crate::proxied().await;
+    let settings = [
+        ("MLFLOW_TRACKING_URI", proxy.url.as_str()),
+        ("TRACE_SERVER_UPSTREAM_BREAKER_FAILURES", "0"),
+    ];
+    let server = TraceServer::with(&settings).await;
     let path = |index: usize| format!("/api/mlflow/experiments/{}", 100_000 + index);
     server
         .json(&format!(

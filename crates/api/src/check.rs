@@ -234,7 +234,7 @@ fn fix_for_database(error: &DatabaseError) -> &'static str {
         DatabaseError::Unreachable(_) => {
             "start the database, or set MLFLOW_TRACKING_URI to where it is reached from here, with a user that may read it"
         }
-        DatabaseError::Busy(_) | DatabaseError::Timeout(_) => {
+        DatabaseError::Busy(_) | DatabaseError::Timeout(_) | DatabaseError::LeftAlone(_) => {
             "look at who else uses the database; raise TRACE_SERVER_UPSTREAM_CALL_TIMEOUT if it is only slow"
         }
         DatabaseError::UnknownSchema { .. } | DatabaseError::Address(_) => {
@@ -255,13 +255,20 @@ fn fix_for_client(error: &ClientError) -> &'static str {
         ClientError::Unreachable { .. } => {
             "start the server, or set MLFLOW_TRACKING_URI to where it is reached from here"
         }
-        ClientError::Timeout { .. } | ClientError::Unavailable { .. } | ClientError::PoolExhausted { .. } => {
+        ClientError::Timeout { .. }
+        | ClientError::Unavailable { .. }
+        | ClientError::PoolExhausted { .. }
+        | ClientError::LeftAlone { .. } => {
             "look at the server's own log and load; raise TRACE_SERVER_UPSTREAM_CALL_TIMEOUT if it is only slow"
         }
-        ClientError::Unauthorized { .. } | ClientError::Credentials(_) => {
+        ClientError::Unauthorized { .. }
+        | ClientError::UserUnauthorized { .. }
+        | ClientError::Credentials(_) => {
             "set MLFLOW_TRACKING_TOKEN, MLFLOW_TRACKING_USERNAME and _PASSWORD, or the DATABRICKS_* variables"
         }
-        ClientError::Forbidden { .. } => "give the credentials' owner CAN_READ on the experiment",
+        ClientError::Forbidden { .. } | ClientError::UserForbidden { .. } => {
+            "give the credentials' owner CAN_READ on the experiment"
+        }
         ClientError::RateLimited { .. } | ClientError::Contended { .. } => "wait a moment and try again",
         ClientError::Malformed { .. } | ClientError::Rejected { .. } | ClientError::RouteAbsent { .. } => {
             "MLFLOW_TRACKING_URI must be the address of an MLflow server's API, 2.14 or newer"

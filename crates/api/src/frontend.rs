@@ -11,7 +11,7 @@ use tower_http::services::{ServeDir, ServeFile};
 use crate::problem::Problem;
 
 /// Prefixes where an unknown path is an error and never the application.
-const NOT_THE_APPLICATION: [&str; 4] = ["/api", "/health", "/docs", "/openapi.json"];
+const NOT_THE_APPLICATION: [&str; 5] = ["/api", "/health", "/docs", "/metrics", "/openapi.json"];
 
 /// A file with a hash in its name never changes: a new build gives it a new name.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");

@@ -4,11 +4,13 @@
 //! of [`routes`] calls one use case, [`respond`] (ready bytes) or [`stream`] (bytes that arrive) render its answer,
 //! and [`problem`] every error. [`wiring`] puts a server together from its [`config`].
 
+pub mod admission;
 pub mod check;
 pub mod config;
 pub mod demo;
 pub mod extract;
 pub mod frontend;
+pub mod metrics;
 pub mod middleware;
 pub mod openapi;
 pub mod problem;
@@ -21,4 +23,5 @@ pub mod state;
 pub mod stream;
 pub mod telemetry;
 pub mod upstream;
+pub mod views;
 pub mod wiring;

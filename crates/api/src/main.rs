@@ -82,7 +82,7 @@ async fn run(server: Server, listening: impl FnOnce(&str) -> io::Result<()>) -> 
         listener,
         server.router,
         serve::told_to_stop(),
-        server.shutdown_timeout,
+        server.limits,
         server.ending,
         // Writes go on when those who asked for them have left.
         server.services.settle(),

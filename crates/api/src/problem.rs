@@ -75,7 +75,11 @@ impl Problem {
 
     /// 401: the proxy names a user in a way that cannot be read.
     pub fn unidentified(header: &str) -> Self {
-        let detail = format!("the header {header} must name one user, in UTF-8");
+        Self::unauthenticated(format!("the header {header} must name one user, in UTF-8"))
+    }
+
+    /// 401: who asks does not show who they are in the way that is needed here.
+    pub fn unauthenticated(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, ErrorCode::AuthenticationError, detail)
     }
 
@@ -117,6 +121,34 @@ impl Problem {
             ErrorCode::ValidationError,
             detail,
         )
+    }
+
+    /// 403: a page of another site asks for a change.
+    pub fn cross_origin() -> Self {
+        let detail = "a page of another origin may not change anything here; TRACE_SERVER_CORS_ORIGINS names those that may";
+        Self::new(StatusCode::FORBIDDEN, ErrorCode::AuthorizationError, detail)
+    }
+
+    /// 503: more is asked of this server than it takes on.
+    pub fn overloaded() -> Self {
+        let detail = "more is asked of this server than it can do at once; try again later";
+        Self {
+            retry_after: Some(Duration::from_secs(1)),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::UpstreamUnavailable,
+                detail,
+            )
+        }
+    }
+
+    /// 504: the answer did not begin in time.
+    pub fn out_of_time(limit: Duration) -> Self {
+        let detail = format!("there was no answer within {limit:?}; it may be there when you ask again");
+        Self {
+            retry_after: Some(Duration::from_secs(2)),
+            ..Self::new(StatusCode::GATEWAY_TIMEOUT, ErrorCode::UpstreamTimeout, detail)
+        }
     }
 
     /// 500: our own fault.

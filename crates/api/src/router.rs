@@ -1,5 +1,7 @@
 //! All routes, the OpenAPI document with its page, the frontend, and the middleware around them.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -9,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::frontend::Frontend;
+use crate::middleware::Bounds;
 use crate::openapi::{ApiDoc, to_text, with_unique_ids};
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -30,7 +33,12 @@ pub struct RouterConfig {
 pub fn router(state: AppState, config: RouterConfig) -> Result<Router, serde_json::Error> {
     let (api, document) = documented(&state);
     let document = to_text(&document)?;
-    let ending = state.ending().clone();
+    let bounds = Bounds::new(
+        config.cors_origins,
+        Arc::clone(state.admission()),
+        state.settings().request_timeout,
+        state.ending().clone(),
+    );
     let app = api
         .with_state(state)
         .route("/openapi.json", get(async move || openapi_json(document)))
@@ -40,7 +48,7 @@ pub fn router(state: AppState, config: RouterConfig) -> Result<Router, serde_jso
         Some(frontend) => app.fallback(async move |request| frontend.serve(request).await),
         None => app.fallback(async || Problem::no_such_route()),
     };
-    Ok(middleware::around(app, config.cors_origins, ending))
+    Ok(middleware::around(app, bounds))
 }
 
 /// The OpenAPI document as it is served and committed.

@@ -1,10 +1,14 @@
 //! What every handler can reach.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRef;
 use service::Services;
 use tokio_util::sync::CancellationToken;
+
+use crate::admission::Admission;
+use crate::views::UserViews;
 
 /// What every handler can reach. Clones share everything, and cost one count.
 #[derive(Debug, Clone)]
@@ -13,7 +17,9 @@ pub struct AppState(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     services: Services,
+    user_views: Option<UserViews>,
     settings: Settings,
+    admission: Arc<Admission>,
     ending: CancellationToken,
 }
 
@@ -24,6 +30,8 @@ pub struct Settings {
     pub trusts_proxy: bool,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// Time until an answer begins.
+    pub request_timeout: Duration,
     /// Where the Databricks workspace is, for links into its pages; no credentials in it.
     pub workspace_url: Option<String>,
     /// The name of the Databricks workspace.
@@ -37,16 +45,29 @@ pub struct Settings {
 }
 
 impl AppState {
-    /// `ending` is cancelled when answers that are still being sent must end.
-    pub fn new(services: Services, settings: Settings, ending: CancellationToken) -> Self {
+    /// `user_views` where each user's own token counts, and not this server's credentials. `ending` is cancelled when answers that are still being sent must end.
+    pub fn new(
+        services: Services,
+        user_views: Option<UserViews>,
+        settings: Settings,
+        admission: Arc<Admission>,
+        ending: CancellationToken,
+    ) -> Self {
         Self(Arc::new(Shared {
             services,
+            user_views,
             settings,
+            admission,
             ending,
         }))
     }
 
-    /// The use cases.
+    /// Makes the view of each user, where their own tokens count.
+    pub fn user_views(&self) -> Option<&UserViews> {
+        self.0.user_views.as_ref()
+    }
+
+    /// The use cases, with this server's own credentials.
     pub fn services(&self) -> &Services {
         &self.0.services
     }
@@ -54,6 +75,11 @@ impl AppState {
     /// The settings.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// How much is taken on.
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.0.admission
     }
 
     /// Cancelled when answers that are still being sent must end.

@@ -2,20 +2,22 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use mlflow_client::{AuthSettings, ClientConfig, MlflowClient, TrackingServer};
 use mlflow_store::DatabaseError;
-use service::{DatabricksReviews, ReviewBackend, Scope, Services, ServicesConfig, SqlReviews};
+use service::{DatabricksReviews, ReviewBackend, Scope, Services, ServicesConfig, SqlReviews, View};
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Admission;
 use crate::config::{Config, ConfigError};
 use crate::frontend::Frontend;
 use crate::router::{RouterConfig, openapi_text, router};
+use crate::serve::ServeLimits;
 use crate::state::{AppState, Settings};
 use crate::upstream::Upstream;
+use crate::views::{ReviewsOfUsers, UserViews};
 
 /// A server that is ready to listen.
 #[derive(Debug)]
@@ -26,8 +28,8 @@ pub struct Server {
     pub router: Router,
     /// Cancelled when answers that are still being sent must end.
     pub ending: CancellationToken,
-    /// Time that requests under way have to end.
-    pub shutdown_timeout: Duration,
+    /// What bounds its connections.
+    pub limits: ServeLimits,
     /// The use cases, whose last writes are waited for at the end.
     pub services: Services,
     /// Whoever keeps the traces, for the log.
@@ -63,11 +65,19 @@ pub enum WiringError {
 pub async fn server(config: &Config) -> Result<Server, WiringError> {
     let upstream = Upstream::of(&config.mlflow)?;
     let described = described(&upstream).await?;
-    let (backend, reviews) = reviews(config, &upstream).await?;
-    let services = services(config, &upstream, backend)?;
+    let kept = reviews(config, &upstream).await?;
+    let user_views = user_views(config, &upstream, &kept)?;
+    let services = services(config, &upstream, kept.backend)?;
     tokio::spawn(services.clone().listen_to_peers());
     let ending = CancellationToken::new();
-    let state = AppState::new(services.clone(), settings(config, &upstream), ending.clone());
+    let admission = Arc::new(Admission::new(config.limits.admission()));
+    let state = AppState::new(
+        services.clone(),
+        user_views,
+        settings(config, &upstream),
+        Arc::clone(&admission),
+        ending.clone(),
+    );
     let router_config = RouterConfig {
         cors_origins: config.server.cors_origins()?,
         frontend: config.server.static_dir()?.map(Frontend::new),
@@ -75,11 +85,15 @@ pub async fn server(config: &Config) -> Result<Server, WiringError> {
     Ok(Server {
         address: config.server.listen_address(config.access.is_databricks_app())?,
         router: router(state, router_config)?,
+        limits: ServeLimits {
+            admission,
+            patience: config.limits.stream_patience,
+            shutdown: config.server.shutdown_timeout,
+        },
         ending,
-        shutdown_timeout: config.server.shutdown_timeout,
         services,
         upstream: described,
-        reviews,
+        reviews: kept.described,
         is_open_to_all: config.access.is_open_to_all(),
     })
 }
@@ -99,7 +113,9 @@ pub fn openapi(config: &Config) -> Result<String, WiringError> {
     let services = services(config, &upstream, backend)?;
     Ok(openapi_text(&AppState::new(
         services,
+        None,
         settings(config, &upstream),
+        Arc::new(Admission::new(config.limits.admission())),
         CancellationToken::new(),
     ))?)
 }
@@ -120,24 +136,52 @@ async fn described(upstream: &Upstream) -> Result<String, DatabaseError> {
     }
 }
 
-async fn reviews(
-    config: &Config,
-    upstream: &Upstream,
-) -> Result<(Arc<dyn ReviewBackend>, String), WiringError> {
+/// Who keeps reviews.
+struct KeptReviews {
+    backend: Arc<dyn ReviewBackend>,
+    /// Our own database, where it is that.
+    store: Option<Store>,
+    described: String,
+}
+
+async fn reviews(config: &Config, upstream: &Upstream) -> Result<KeptReviews, WiringError> {
     if config.reviews.are_in_workspace(upstream.flavor()) {
         let Upstream::Server(client) = upstream else {
             return Err(ConfigError::ReviewsInNoWorkspace.into());
         };
-        return Ok((
-            Arc::new(DatabricksReviews::new(client.clone())),
-            "the workspace".to_owned(),
-        ));
+        return Ok(KeptReviews {
+            backend: Arc::new(DatabricksReviews::new(client.clone())),
+            store: None,
+            described: "the workspace".to_owned(),
+        });
     }
     let database = config.reviews.store();
     upstream.check_apart_from(&database)?;
     let store = Store::open(&database).await?;
-    let in_database = SqlReviews::new(store, upstream.sink());
-    Ok((Arc::new(in_database), Store::describe(&database)?))
+    Ok(KeptReviews {
+        backend: Arc::new(SqlReviews::new(store.clone(), upstream.sink())),
+        store: Some(store),
+        described: Store::describe(&database)?,
+    })
+}
+
+/// The views of users, where their own tokens count.
+fn user_views(
+    config: &Config,
+    upstream: &Upstream,
+    reviews: &KeptReviews,
+) -> Result<Option<UserViews>, ConfigError> {
+    if !config.access.is_in_users_names()? {
+        return Ok(None);
+    }
+    let Upstream::Server(client) = upstream else {
+        return Err(ConfigError::UsersOfNoServer);
+    };
+    let reviews = match &reviews.store {
+        Some(store) => ReviewsOfUsers::Store(store.clone()),
+        None => ReviewsOfUsers::Workspace,
+    };
+    Ok(Some(UserViews::new(client.clone(), reviews)))
 }
 
 fn services(
@@ -146,8 +190,6 @@ fn services(
     reviews: Arc<dyn ReviewBackend>,
 ) -> Result<Services, ConfigError> {
     let services = ServicesConfig {
-        // All calls are made with one set of credentials, so there is one view of the data.
-        scope: Scope::new(&upstream.describe()),
         experiment_id: config.mlflow.experiment_id()?,
         cache: config.cache.policy(),
         feed: config.limits.feed(),
@@ -155,12 +197,13 @@ fn services(
         roles: config.access.roles(),
         local_user: config.access.local_user(upstream.flavor()),
     };
-    Ok(Services::new(
-        upstream.source(),
-        upstream.sink(),
+    let view = View {
+        scope: Scope::new(&upstream.describe()),
+        source: upstream.source(),
+        sink: upstream.sink(),
         reviews,
-        services,
-    ))
+    };
+    Ok(Services::new(view, services))
 }
 
 fn settings(config: &Config, upstream: &Upstream) -> Settings {
@@ -170,6 +213,7 @@ fn settings(config: &Config, upstream: &Upstream) -> Settings {
     Settings {
         trusts_proxy: config.access.trusts_proxy(),
         max_body_bytes: config.limits.max_body_bytes(),
+        request_timeout: config.limits.request_timeout,
         workspace_url: workspace.map(|url| url.as_str().trim_end_matches('/').to_owned()),
         deployment_name: first_label.map(str::to_owned),
         sme_thank_you_message: config.server.sme_thank_you_message.clone(),

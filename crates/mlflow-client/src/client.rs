@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use breaker::BreakerReport;
+use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
 use crate::auth::{ConfigError, TrackingServer};
@@ -19,12 +21,15 @@ const VERSION_PAUSE: Duration = Duration::from_secs(5);
 
 /// A client of one MLflow server or Databricks workspace. Clones are cheap and share everything.
 #[derive(Debug, Clone)]
-pub struct MlflowClient(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    server: TrackingServer,
+pub struct MlflowClient {
     transport: Transport,
+    learned: Arc<Learned>,
+}
+
+/// The server, and what was learned of it by whoever called.
+#[derive(Debug)]
+struct Learned {
+    server: TrackingServer,
     capabilities: OnceCell<Arc<Capabilities>>,
     version_failed_at: Mutex<Option<Instant>>,
 }
@@ -35,25 +40,38 @@ impl MlflowClient {
     /// # Errors
     /// When credentials cannot stand in a header or TLS cannot be set up.
     pub fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
-        let transport = Transport::new(config)?;
-        let server = config.server.clone();
-        Ok(Self(Arc::new(Inner {
-            server,
-            transport,
+        let learned = Learned {
+            server: config.server.clone(),
             capabilities: OnceCell::new(),
             version_failed_at: Mutex::default(),
-        })))
+        };
+        Ok(Self {
+            transport: Transport::new(config)?,
+            learned: Arc::new(learned),
+        })
+    }
+
+    /// The same client, calling in the name of a user with a token of their own: what the server refuses them is
+    /// [`ClientError::UserUnauthorized`] or [`ClientError::UserForbidden`].
+    ///
+    /// # Errors
+    /// When the token cannot stand in a header.
+    pub fn of_user(&self, token: &SecretString) -> Result<Self, ConfigError> {
+        Ok(Self {
+            transport: self.transport.of_user(token)?,
+            learned: Arc::clone(&self.learned),
+        })
     }
 
     /// The server this client talks to.
     pub fn server(&self) -> &TrackingServer {
-        &self.0.server
+        &self.learned.server
     }
 
     /// What the server is and can do; asked on first use and kept once the server answered.
     pub async fn capabilities(&self) -> Arc<Capabilities> {
-        let flavor = self.0.server.flavor;
-        let learned = self.0.capabilities.get_or_try_init(|| async {
+        let flavor = self.learned.server.flavor;
+        let learned = self.learned.capabilities.get_or_try_init(|| async {
             let version = match flavor {
                 Flavor::Databricks => None,
                 Flavor::OpenSource => self.version_unless_it_failed_just_now().await?,
@@ -71,12 +89,13 @@ impl MlflowClient {
     /// Those who wait here ask one after the other: when the first had no answer, the others do not wait for theirs.
     async fn version_unless_it_failed_just_now(&self) -> Result<Option<String>, ClientError> {
         let failed_at = || {
-            self.0
+            self.learned
                 .version_failed_at
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
         };
-        if failed_at().is_some_and(|at| at.elapsed() < VERSION_PAUSE) {
+        let has_just_failed = failed_at().is_some_and(|at| at.elapsed() < VERSION_PAUSE);
+        if has_just_failed || self.transport().leaves_server_alone() {
             return Err(ClientError::Timeout {
                 operation: "version",
                 phase: "pause after a failure",
@@ -101,6 +120,11 @@ impl MlflowClient {
         }
     }
 
+    /// Whether calls go through: to the server, and to the cloud store that it signs URLs of.
+    pub fn breakers(&self) -> [BreakerReport; 2] {
+        self.transport().breakers()
+    }
+
     /// Whether connections are used again; measures first if that is not decided.
     /// `None` when the server did not answer.
     pub async fn connection_reuse(&self) -> Option<bool> {
@@ -108,6 +132,6 @@ impl MlflowClient {
     }
 
     pub(crate) fn transport(&self) -> &Transport {
-        &self.0.transport
+        &self.transport
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use breaker::BreakerPolicy;
+
 use crate::auth::TrackingServer;
 
 /// Everything a [`crate::MlflowClient`] needs.
@@ -15,6 +17,8 @@ pub struct ClientConfig {
     pub pool: PoolLimits,
     /// What is tried again, and how often.
     pub retry: RetryPolicy,
+    /// When a server that does not answer is left alone, and for how long.
+    pub breaker: BreakerPolicy,
     /// The largest answer that is read whole (search pages, infos, OTLP traces), in bytes. Spans that pass
     /// through are not bounded by it.
     pub max_buffered_bytes: usize,
@@ -28,6 +32,7 @@ impl ClientConfig {
             timeouts: Timeouts::default(),
             pool: PoolLimits::default(),
             retry: RetryPolicy::default(),
+            breaker: BreakerPolicy::default(),
             max_buffered_bytes: 64 << 20,
         }
     }

@@ -49,6 +49,20 @@ pub enum ClientError {
         /// The server's words.
         message: String,
     },
+    /// The server does not accept the user's own token.
+    #[error("{operation}: the server does not accept the user's token")]
+    UserUnauthorized {
+        /// The call.
+        operation: &'static str,
+    },
+    /// The user's own token does not allow the call.
+    #[error("{operation}: the user's token does not allow it: {message}")]
+    UserForbidden {
+        /// The call.
+        operation: &'static str,
+        /// The server's words.
+        message: String,
+    },
     /// The server asks us to slow down.
     #[error("{operation}: the server asks to slow down")]
     RateLimited {
@@ -111,6 +125,14 @@ pub enum ClientError {
         /// The limit that was reached.
         limit: Duration,
     },
+    /// The server did not answer the last calls: this one was not made.
+    #[error("{operation}: the server does not answer; the next call goes through in {retry_after:?}")]
+    LeftAlone {
+        /// The call.
+        operation: &'static str,
+        /// How long until one is made again.
+        retry_after: Duration,
+    },
     /// The answer is not what the API promises.
     #[error("{operation}: unreadable answer: {reason}")]
     Malformed {
@@ -136,6 +158,13 @@ pub enum ClientError {
     /// The credentials could not be obtained or used.
     #[error(transparent)]
     Credentials(#[from] ConfigError),
+}
+
+/// Whether a server answers at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    Yes,
+    No,
 }
 
 /// A failure of the HTTP library, its URL removed and its whole cause chain in one line.
@@ -192,12 +221,15 @@ impl ClientError {
             | Self::Unavailable { .. }
             | Self::Unreachable { .. }
             | Self::Timeout { .. }
-            | Self::PoolExhausted { .. } => true,
+            | Self::PoolExhausted { .. }
+            | Self::LeftAlone { .. } => true,
             Self::NotFound { .. }
             | Self::SpansNotFound { .. }
             | Self::Rejected { .. }
             | Self::Unauthorized { .. }
             | Self::Forbidden { .. }
+            | Self::UserUnauthorized { .. }
+            | Self::UserForbidden { .. }
             | Self::Malformed { .. }
             | Self::TooLarge { .. }
             | Self::RouteAbsent { .. }
@@ -213,8 +245,11 @@ impl ClientError {
             | Self::Rejected { .. }
             | Self::Unauthorized { .. }
             | Self::Forbidden { .. }
+            | Self::UserUnauthorized { .. }
+            | Self::UserForbidden { .. }
             | Self::RateLimited { .. }
             | Self::PoolExhausted { .. }
+            | Self::LeftAlone { .. }
             | Self::RouteAbsent { .. }
             | Self::Credentials(_) => true,
             Self::SpansNotFound { .. }
@@ -231,7 +266,27 @@ impl ClientError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after, .. } | Self::Unavailable { retry_after, .. } => *retry_after,
+            Self::LeftAlone { retry_after, .. } => Some(*retry_after),
             _ => None,
+        }
+    }
+
+    /// The same of a call that was made in a user's own name: what is refused is refused to them.
+    pub(crate) fn of_user(self) -> Self {
+        match self {
+            Self::Unauthorized { operation } => Self::UserUnauthorized { operation },
+            Self::Forbidden { operation, message } => Self::UserForbidden { operation, message },
+            other => other,
+        }
+    }
+
+    /// What the call's end says of the server: that it answers, that it does not, or nothing.
+    pub(crate) fn proves(&self) -> Option<Answers> {
+        match self {
+            Self::Unavailable { .. } | Self::Unreachable { .. } | Self::Timeout { .. } => Some(Answers::No),
+            Self::PoolExhausted { .. } | Self::LeftAlone { .. } | Self::Credentials(_) => None,
+            // Whatever it says, it says something. A failure of its own may be one of this call alone.
+            _ => Some(Answers::Yes),
         }
     }
 }

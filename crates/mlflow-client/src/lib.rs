@@ -28,6 +28,9 @@ mod testing;
 mod transport;
 mod wire;
 
+/// When a server that does not answer is left alone; see the crate [`breaker`].
+pub use breaker::{BreakerPolicy, BreakerReport, BreakerState};
+
 pub use api::assessments::is_storable;
 pub use api::reviews::Page;
 pub use api::spans::SpanBody;

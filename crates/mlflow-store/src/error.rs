@@ -51,6 +51,9 @@ pub enum DatabaseError {
     /// No answer in time.
     #[error("the database did not answer within {0:?}")]
     Timeout(Duration),
+    /// The database did not answer the last times: it was not asked.
+    #[error("the database does not answer; it is asked again in {0:?}")]
+    LeftAlone(Duration),
     /// The database failed.
     #[error("the database failed: {0}")]
     Failed(#[source] DriverError),
@@ -101,7 +104,10 @@ impl DriverError {
 impl DatabaseError {
     /// Whether the same may succeed later without anyone changing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy(_) | Self::Unreachable(_) | Self::Timeout(_))
+        matches!(
+            self,
+            Self::Busy(_) | Self::Unreachable(_) | Self::Timeout(_) | Self::LeftAlone(_)
+        )
     }
 
     /// Whether it surely changed nothing. A write is one transaction; only of one whose end was not told it is not known

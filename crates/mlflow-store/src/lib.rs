@@ -41,6 +41,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use breaker::{Breaker, BreakerPolicy, BreakerReport};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use error::DatabaseError;
@@ -64,6 +65,8 @@ pub struct DatabaseConfig {
     pub max_connections: u32,
     /// Time for one statement.
     pub statement_timeout: Duration,
+    /// When a PostgreSQL that does not answer is left alone, and for how long.
+    pub breaker: BreakerPolicy,
     /// The folder or bucket that `mlflow-artifacts:/` stands for: what the MLflow server has as `--artifacts-destination`.
     pub artifacts_destination: Option<String>,
 }
@@ -79,6 +82,8 @@ struct Inner {
     writing: Pool,
     /// One connection that only looks for changes.
     watching: Pool,
+    /// Before all of them.
+    breaker: Arc<Breaker>,
     limit: Duration,
     schema: SeenSchema,
     artifacts: Artifacts,
@@ -106,10 +111,17 @@ impl MlflowStore {
             )));
         }
         let limit = config.statement_timeout;
+        let breaker = Arc::new(Breaker::new(config.breaker));
         Ok(Self(Arc::new(Inner {
-            reading: Pool::open(&address, Purpose::Reading(config.max_connections), limit)?,
-            writing: Pool::open(&address, Purpose::Writing, limit)?,
-            watching: Pool::open(&address, Purpose::Reading(1), limit)?,
+            reading: Pool::open(
+                &address,
+                Purpose::Reading(config.max_connections),
+                limit,
+                &breaker,
+            )?,
+            writing: Pool::open(&address, Purpose::Writing, limit, &breaker)?,
+            watching: Pool::open(&address, Purpose::Reading(1), limit, &breaker)?,
+            breaker,
             address,
             limit,
             schema: SeenSchema::default(),
@@ -146,6 +158,14 @@ impl MlflowStore {
             Err(_) => "only read",
         };
         Ok(format!("schema {} ({release}), {use_of_it}", schema.revision))
+    }
+
+    /// Whether calls of the database go through; `None` for a file, which is never left alone.
+    pub fn breaker(&self) -> Option<BreakerReport> {
+        match self.0.address {
+            Address::Sqlite(_) => None,
+            Address::Postgres(_) => Some(self.0.breaker.report()),
+        }
     }
 
     fn dialect(&self) -> Dialect {

@@ -1,7 +1,9 @@
 //! Connections to MLflow's database: some that read and cannot write, some that write.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use breaker::Breaker;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, Postgres};
 use sqlx::query::Query;
@@ -28,7 +30,14 @@ const WRITERS: u32 = 4;
 #[derive(Debug, Clone)]
 pub(crate) enum Pool {
     Sqlite(Sqlite),
-    Postgres(PgPool),
+    Postgres(Guarded),
+}
+
+/// Connections to a PostgreSQL that is left alone while it does not answer. (A file needs no such thing: it is there or not.)
+#[derive(Debug, Clone)]
+pub(crate) struct Guarded {
+    connections: PgPool,
+    breaker: Arc<Breaker>,
 }
 
 /// What the connections are for.
@@ -42,7 +51,12 @@ pub(crate) enum Purpose {
 
 impl Pool {
     /// Connections that are opened when they are first needed.
-    pub(crate) fn open(address: &Address, purpose: Purpose, limit: Duration) -> Result<Self, DatabaseError> {
+    pub(crate) fn open(
+        address: &Address,
+        purpose: Purpose,
+        limit: Duration,
+        breaker: &Arc<Breaker>,
+    ) -> Result<Self, DatabaseError> {
         match address {
             Address::Sqlite(path) => Ok(Self::Sqlite(match purpose {
                 Purpose::Reading(connections) => Sqlite::new(path, Access::Read, connections),
@@ -78,7 +92,10 @@ impl Pool {
                             Ok(true)
                         })
                     });
-                Ok(Self::Postgres(pool.connect_lazy_with(options)))
+                Ok(Self::Postgres(Guarded {
+                    connections: pool.connect_lazy_with(options),
+                    breaker: Arc::clone(breaker),
+                }))
             }
         }
     }
@@ -106,21 +123,21 @@ impl Pool {
         limit: Duration,
         read: impl FnOnce(Vec<Row>) -> Result<T, DatabaseError> + Send + 'static,
     ) -> Result<T, DatabaseError> {
-        let done = async {
-            match self {
-                Self::Sqlite(pool) => pool.fetch(statement, read).await,
-                Self::Postgres(pool) => {
-                    let mut held = Watched::acquire(pool).await?;
+        match self {
+            Self::Sqlite(pool) => in_time(limit, pool.fetch(statement, read)).await,
+            Self::Postgres(pool) => {
+                // In a box: it is large, and SQLite goes another way.
+                let fetching = Box::pin(async {
+                    let mut held = Watched::acquire(&pool.connections).await?;
                     let rows = postgres(statement).fetch_all(&mut *held.connection).await?;
                     held.release();
-                    let rows = rows.into_iter().map(Row::Postgres).collect();
-                    blocking(move || read(rows)).await
-                }
+                    Ok(rows)
+                });
+                let rows = pool.guarded(in_time(limit, fetching)).await?;
+                let rows = rows.into_iter().map(Row::Postgres).collect();
+                in_time(limit, blocking(move || read(rows))).await
             }
-        };
-        timeout(limit, done)
-            .await
-            .unwrap_or(Err(DatabaseError::Timeout(limit)))
+        }
     }
 
     /// Begins a write. SQLite has one writer: it waits for its turn here and not halfway, where waiting could not end.
@@ -132,12 +149,44 @@ impl Pool {
                 Ok(Transaction::Sqlite(held))
             }
             Self::Postgres(pool) => {
-                let mut held = Watched::acquire(pool).await?;
-                held.connection.execute("BEGIN").await?;
-                Ok(Transaction::Postgres(held))
+                let begun = pool.guarded(async {
+                    let mut held = Watched::acquire(&pool.connections).await?;
+                    held.connection.execute("BEGIN").await?;
+                    Ok(held)
+                });
+                Ok(Transaction::Postgres(begun.await?))
             }
         }
     }
+}
+
+impl Guarded {
+    /// Does what is asked of the database, unless it is left alone.
+    async fn guarded<T>(
+        &self,
+        work: impl Future<Output = Result<T, DatabaseError>>,
+    ) -> Result<T, DatabaseError> {
+        let pass = self
+            .breaker
+            .enter()
+            .map_err(|refused| DatabaseError::LeftAlone(refused.retry_after))?;
+        let result = work.await;
+        match &result {
+            Err(DatabaseError::Unreachable(_) | DatabaseError::Timeout(_)) => pass.failed(),
+            // All connections are in use: which says nothing of who is at their other end.
+            Err(DatabaseError::Busy(_)) => drop(pass),
+            _ => pass.succeeded(),
+        }
+        result
+    }
+}
+
+async fn in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, DatabaseError>>,
+) -> Result<T, DatabaseError> {
+    let done = timeout(limit, work).await;
+    done.unwrap_or(Err(DatabaseError::Timeout(limit)))
 }
 
 /// A connection to PostgreSQL in use. One that is not given back is closed: who has it next would wait for the end of a

@@ -55,6 +55,7 @@ async fn largest_of_demo() -> Result<Bytes, Box<dyn Error>> {
         uri: format!("sqlite:///{}", demo.database.display()).into(),
         max_connections: 1,
         statement_timeout: std::time::Duration::from_secs(10),
+        breaker: breaker::BreakerPolicy::default(),
         artifacts_destination: None,
     })?;
     let SpanPieces::Spans(spans) = TraceSource::open_spans(&store, &demo.named["big"]).await?.pieces else {

@@ -4,7 +4,7 @@
 //! who waits has left, the task is stopped, because nobody wants its result any more.
 
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -42,6 +42,8 @@ pub(crate) struct Flight<K: Eq + Hash, T> {
     task: AbortHandle,
     number: u64,
     begun: Instant,
+    /// Whether it is waited for by a task of its own.
+    is_carried_on: AtomicBool,
     flights: FlightMap<K, T>,
 }
 
@@ -88,6 +90,7 @@ where
             number,
             begun,
             outcome,
+            is_carried_on: AtomicBool::new(false),
             task: task.abort_handle(),
             flights: Arc::clone(&self.0),
         });
@@ -103,7 +106,19 @@ where
     }
 }
 
-impl<K: Eq + Hash, T: Clone> Flight<K, T> {
+impl<K, T> Flight<K, T>
+where
+    K: Eq + Hash + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    /// Lets the work go on when nobody waits for it: whoever asks next will want its result.
+    pub(crate) fn carry_on(self: &Arc<Self>) {
+        if !self.is_carried_on.swap(true, Ordering::Relaxed) {
+            let flight = Arc::clone(self);
+            tokio::spawn(async move { flight.outcome().await });
+        }
+    }
+
     /// The result; `None` when the work panicked.
     pub(crate) async fn outcome(&self) -> Option<T> {
         let mut outcome = self.outcome.clone();
@@ -178,6 +193,23 @@ mod tests {
         );
         let (again, role) = flights.join(&1, |_| true, || async { 7 });
         assert_eq!((role, again.outcome().await), (Role::Leader, Some(7)));
+    }
+
+    #[tokio::test]
+    async fn work_that_is_carried_on_needs_nobody_to_wait_for_it() {
+        let (flights, work) = (Flights::<u8, usize>::default(), Work::default());
+        let (flight, _) = flights.join(&1, |_| true, || work.clone().run());
+        flight.carry_on();
+        flight.carry_on();
+        drop(flight);
+        let (joined, role) = flights.join(&1, |_| true, || work.clone().run());
+        assert_eq!(role, Role::Joined);
+        drop(joined);
+        work.go.notify_one();
+        while flights.len() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(work.ended.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]

@@ -36,6 +36,8 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use access::{ForwardedUser, Identity, LocalUser, Role, Roles, Visibility};
+pub use breaker::{BreakerReport, BreakerState};
+
 pub use answer::{Answer, AnswerBody, CacheStatus, Fingerprint, Origin};
 pub use cache::{CachePolicy, Freshness, Scope};
 pub use encoded::{Coding, SMALLEST_ENCODED};
@@ -55,11 +57,22 @@ use cache::{Cache, Keys, RawKey, Versions};
 use spans::{ManyReads, SpanFeed};
 use turns::Turns;
 
-/// Everything [`Services`] is made from.
+/// The data as somebody sees it: where it is read and written in their name.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Whose view it is; part of every key in the cache.
+    pub scope: Scope,
+    /// Where traces, runs and experiments are read.
+    pub source: Arc<dyn TraceSource>,
+    /// Where labels, runs and links are written.
+    pub sink: Arc<dyn TraceSink>,
+    /// Where reviews are kept.
+    pub reviews: Arc<dyn ReviewBackend>,
+}
+
+/// Everything [`Services`] is made from, beside a [`View`].
 #[derive(Debug)]
 pub struct ServicesConfig {
-    /// Whose view of the data `source` gives; part of every cache key.
-    pub scope: Scope,
     /// The experiment that is meant where a request names none.
     pub experiment_id: Option<ExperimentId>,
     /// How long answers are kept, and how many bytes of them.
@@ -79,12 +92,19 @@ pub struct ServicesConfig {
 #[derive(Debug, Clone)]
 pub struct Services(Arc<Parts>);
 
-/// What the use cases work with.
+/// What the use cases work with, for one view of the data.
 #[derive(Debug)]
 pub struct Parts {
     source: Arc<dyn TraceSource>,
     sink: Arc<dyn TraceSink>,
     reviews: Arc<dyn ReviewBackend>,
+    keys: Keys,
+    shared: Arc<Shared>,
+}
+
+/// What all views have in common.
+#[derive(Debug)]
+pub struct Shared {
     /// Those who link to one run take turns: MLflow, and a workspace, look first and then write.
     linking: Turns,
     /// Those who change one thing take turns, where its keeper cannot tell that someone came between.
@@ -96,7 +116,6 @@ pub struct Parts {
     /// The configured experiment's review app, once it is known.
     review_app_id: OnceLock<ReviewAppId>,
     cache: Cache,
-    keys: Keys,
     /// Reads of spans under way that others may join.
     feeds: Arc<DashMap<RawKey, Arc<SpanFeed>>>,
     /// Turns to read the spans of many traces at once.
@@ -111,31 +130,21 @@ pub struct Parts {
 }
 
 impl Services {
-    /// Makes the use cases over somewhere to read, somewhere to write and somewhere to keep reviews; asks them nothing
-    /// yet.
-    pub fn new(
-        source: Arc<dyn TraceSource>,
-        sink: Arc<dyn TraceSink>,
-        reviews: Arc<dyn ReviewBackend>,
-        config: ServicesConfig,
-    ) -> Self {
-        let asked = Arc::clone(&source);
+    /// Makes the use cases over the data as this server's own credentials see it; asks nobody anything yet.
+    pub fn new(view: View, config: ServicesConfig) -> Self {
+        let asked = Arc::clone(&view.source);
         let versions = Versions::told_by(move || {
             let source = Arc::clone(&asked);
             // One that fails is told by the load that follows.
             async move { source.data_version().await.ok().flatten() }.boxed()
         });
-        Self(Arc::new(Parts {
-            source,
-            sink,
-            reviews,
+        let shared = Shared {
             linking: Turns::default(),
             changing: Turns::default(),
             writes: TaskTracker::new(),
             peer_number: rand::random(),
             review_app_id: OnceLock::new(),
             cache: Cache::new(config.cache, versions),
-            keys: Keys::of(config.scope),
             feeds: Arc::default(),
             many_reads: ManyReads::default(),
             encodings: encoded::encodings_at_once(),
@@ -144,12 +153,45 @@ impl Services {
             experiment_id: config.experiment_id,
             roles: config.roles,
             local_user: config.local_user,
+        };
+        Self::with(view, Arc::new(shared))
+    }
+
+    /// The same use cases over the data as somebody else sees it. They share the cache's room, and the turns of those who
+    /// write; nothing that is kept or under way for one view is another's.
+    #[must_use]
+    pub fn seen_by(&self, view: View) -> Self {
+        Self::with(view, Arc::clone(&self.shared))
+    }
+
+    fn with(view: View, shared: Arc<Shared>) -> Self {
+        Self(Arc::new(Parts {
+            source: view.source,
+            sink: view.sink,
+            reviews: view.reviews,
+            keys: Keys::of(view.scope),
+            shared,
         }))
     }
 
     /// The experiment that is meant where a request names none.
     pub fn experiment_id(&self) -> Option<&ExperimentId> {
         self.experiment_id.as_ref()
+    }
+
+    /// Who keeps the traces, each by a name of its own, and whether calls of them go through.
+    pub fn breakers(&self) -> Vec<(&'static str, BreakerReport)> {
+        self.source.breakers()
+    }
+
+    /// What is kept: bytes of all answers together, and how many.
+    pub fn cache_size(&self) -> (u64, u64) {
+        self.cache.size()
+    }
+
+    /// Reads of spans that are under way.
+    pub fn span_reads(&self) -> usize {
+        self.feeds.len()
     }
 
     fn source(&self) -> Arc<dyn TraceSource> {
@@ -162,5 +204,13 @@ impl std::ops::Deref for Services {
 
     fn deref(&self) -> &Parts {
         &self.0
+    }
+}
+
+impl std::ops::Deref for Parts {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
     }
 }

@@ -63,6 +63,7 @@ impl UpstreamError {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Client(error) => error.retry_after(),
+            Self::Database(DatabaseError::LeftAlone(pause)) => Some(*pause),
             Self::Database(_) => None,
         }
     }
@@ -74,7 +75,9 @@ impl UpstreamError {
             Self::Database(error) => match error {
                 DatabaseError::NotFound(_) | DatabaseError::SpansNotFound(_) => ErrorCode::ResourceNotFound,
                 DatabaseError::Refused(_) => ErrorCode::ValidationError,
-                DatabaseError::Busy(_) | DatabaseError::Unreachable(_) => ErrorCode::UpstreamUnavailable,
+                DatabaseError::Busy(_) | DatabaseError::Unreachable(_) | DatabaseError::LeftAlone(_) => {
+                    ErrorCode::UpstreamUnavailable
+                }
                 DatabaseError::Timeout(_) => ErrorCode::UpstreamTimeout,
                 DatabaseError::Address(_)
                 | DatabaseError::UnknownSchema { .. }
@@ -101,6 +104,8 @@ fn code_of_client(error: &ClientError) -> ErrorCode {
         ClientError::NotFound { .. } | ClientError::SpansNotFound { .. } => ErrorCode::ResourceNotFound,
         ClientError::Rejected { status: 400, .. } => ErrorCode::ValidationError,
         ClientError::Rejected { status: 409, .. } => ErrorCode::Conflict,
+        ClientError::UserUnauthorized { .. } => ErrorCode::AuthenticationError,
+        ClientError::UserForbidden { .. } => ErrorCode::AuthorizationError,
         ClientError::RateLimited { .. } => ErrorCode::RateLimited,
         ClientError::Unavailable { status: 504, .. } | ClientError::Timeout { .. } => {
             ErrorCode::UpstreamTimeout
@@ -108,7 +113,8 @@ fn code_of_client(error: &ClientError) -> ErrorCode {
         ClientError::Unavailable { .. }
         | ClientError::Contended { .. }
         | ClientError::Unreachable { .. }
-        | ClientError::PoolExhausted { .. } => ErrorCode::UpstreamUnavailable,
+        | ClientError::PoolExhausted { .. }
+        | ClientError::LeftAlone { .. } => ErrorCode::UpstreamUnavailable,
         ClientError::Rejected { .. }
         | ClientError::Unauthorized { .. }
         | ClientError::Forbidden { .. }
@@ -132,12 +138,15 @@ fn message_of_client(error: &ClientError) -> String {
         ClientError::RateLimited { .. } => "MLflow asks to slow down; try again later".into(),
         ClientError::Unavailable { .. } => "MLflow is unavailable; try again later".into(),
         ClientError::Contended { .. } => "another write came in between within MLflow; try again".into(),
+        ClientError::LeftAlone { .. } => "MLflow has not answered for a while; try again later".into(),
         ClientError::Unreachable { .. } => "MLflow cannot be reached; try again later".into(),
         ClientError::PoolExhausted { .. } => "all connections to MLflow are busy; try again later".into(),
         ClientError::Timeout { .. } => "MLflow did not answer in time".into(),
         ClientError::Unauthorized { .. } | ClientError::Credentials(_) => {
             "MLflow does not accept this server's credentials".into()
         }
+        ClientError::UserUnauthorized { .. } => "MLflow does not accept your token; sign in again".into(),
+        ClientError::UserForbidden { .. } => "MLflow does not allow you to do that".into(),
         ClientError::Forbidden { .. } => "MLflow does not allow this server to do that".into(),
         ClientError::RouteAbsent { .. } => {
             "this MLflow cannot do that: it is too old for it, or not at this address".into()
@@ -159,6 +168,9 @@ fn message_of_database(error: &DatabaseError) -> String {
         | DatabaseError::Unreadable { .. } => error.to_string(),
         DatabaseError::Busy(_) => "MLflow's database is busy; try again later".into(),
         DatabaseError::Unreachable(_) => "MLflow's database cannot be reached; try again later".into(),
+        DatabaseError::LeftAlone(_) => {
+            "MLflow's database has not answered for a while; try again later".into()
+        }
         DatabaseError::Timeout(_) => "MLflow's database did not answer in time".into(),
         DatabaseError::Artifact(_) => "the artifact that holds the spans cannot be read".into(),
         DatabaseError::Address(_) | DatabaseError::Failed(_) => "MLflow's database failed to answer".into(),

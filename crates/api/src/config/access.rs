@@ -1,11 +1,11 @@
 //! Who may do what.
 
-use clap::Args;
 use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
 use mlflow_client::Flavor;
 use service::{LocalUser, Roles};
 
-use super::given;
+use super::{ConfigError, given};
 
 /// Who may do what.
 #[derive(Debug, Args)]
@@ -22,12 +22,26 @@ pub struct AccessArgs {
     /// Apps. Without such a proxy anyone could claim to be anyone.
     #[arg(long, env = "TRACE_SERVER_TRUST_PROXY", value_name = "BOOL", value_parser = BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true")]
     trust_proxy: Option<bool>,
+    /// With whose rights MLflow is asked. `server`: with this server's own credentials; `user`: with each user's own token, which
+    /// a trusted proxy passes on in `X-Forwarded-Access-Token` (Databricks Apps does, with user authorization). What MLflow
+    /// refuses a user is then their 401 or 403, and nothing that one user was shown is kept for another.
+    #[arg(long, env = "TRACE_SERVER_AUTH", value_enum, default_value_t = AskedAs::Server)]
+    auth: AskedAs,
     /// Set by Databricks Apps.
     #[arg(long, env = "DATABRICKS_APP_NAME", value_name = "NAME", hide = true)]
     databricks_app_name: Option<String>,
     /// Set by Databricks Apps.
     #[arg(long, env = "DATABRICKS_APP_PORT", value_name = "PORT", hide = true)]
     databricks_app_port: Option<String>,
+}
+
+/// With whose rights MLflow is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AskedAs {
+    /// With this server's own credentials.
+    Server,
+    /// With each user's own token.
+    User,
 }
 
 impl AccessArgs {
@@ -46,6 +60,18 @@ impl AccessArgs {
     /// Whether the user headers count.
     pub fn trusts_proxy(&self) -> bool {
         self.trust_proxy.unwrap_or_else(|| self.is_databricks_app())
+    }
+
+    /// Whether MLflow is asked with each user's own token.
+    ///
+    /// # Errors
+    /// When no proxy is trusted to say who they are.
+    pub fn is_in_users_names(&self) -> Result<bool, ConfigError> {
+        match self.auth {
+            AskedAs::Server => Ok(false),
+            AskedAs::User if self.trusts_proxy() => Ok(true),
+            AskedAs::User => Err(ConfigError::UsersWithoutProxy),
+        }
     }
 
     /// Who is a developer.

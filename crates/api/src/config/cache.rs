@@ -34,6 +34,10 @@ pub struct CacheArgs {
     /// How long beyond its time an answer may stand in while MLflow is in trouble; it says `x-cache: stale`.
     #[arg(long = "cache-stale-if-error", env = "TRACE_SERVER_CACHE_STALE_IF_ERROR", value_name = "TIME", default_value = "1h", value_parser = parse_duration)]
     stale_if_error: Duration,
+    /// How long a new answer is waited for while one is kept whose time is over: a tenth of this when it is over since a
+    /// moment, all of it from a minute on. Then the old one is served, says `x-cache: stale`, and is renewed meanwhile.
+    #[arg(long = "cache-stale-patience", env = "TRACE_SERVER_CACHE_STALE_PATIENCE", value_name = "TIME", default_value = "3s", value_parser = parse_duration)]
+    stale_patience: Duration,
 }
 
 impl CacheArgs {
@@ -46,6 +50,7 @@ impl CacheArgs {
             in_progress_ttl: self.in_progress_ttl,
             search_ttl: self.search_ttl,
             stale_if_error: self.stale_if_error,
+            stale_patience: self.stale_patience,
         }
     }
 }

@@ -6,6 +6,9 @@ use bytesize::ByteSize;
 use clap::Args;
 use humantime::parse_duration;
 use service::FeedLimits;
+use tokio::sync::Semaphore;
+
+use crate::admission::AdmissionLimits;
 
 /// Bounds on requests and streams.
 #[derive(Debug, Args)]
@@ -19,6 +22,41 @@ pub struct LimitArgs {
         default_value = "2MiB"
     )]
     max_body: ByteSize,
+    /// Requests that are worked on at once.
+    #[arg(
+        long,
+        env = "TRACE_SERVER_MAX_REQUESTS",
+        value_name = "COUNT",
+        default_value_t = 512
+    )]
+    max_requests: usize,
+    /// Requests that wait for their turn, for 5 s at most; every one beyond them is a 503 at once.
+    #[arg(
+        long,
+        env = "TRACE_SERVER_MAX_WAITING",
+        value_name = "COUNT",
+        default_value_t = 1024
+    )]
+    max_waiting: usize,
+    /// Answers of more than 256 KiB that are sent at once: each holds its memory until its reader has taken it.
+    #[arg(
+        long,
+        env = "TRACE_SERVER_MAX_LARGE_ANSWERS",
+        value_name = "COUNT",
+        default_value_t = 128
+    )]
+    max_large_answers: usize,
+    /// Connections that are open at once, as far as the system allows so many open files.
+    #[arg(
+        long,
+        env = "TRACE_SERVER_MAX_CONNECTIONS",
+        value_name = "COUNT",
+        default_value_t = 4096
+    )]
+    max_connections: usize,
+    /// Time until an answer begins; what is done for it upstream is given up with it.
+    #[arg(long, env = "TRACE_SERVER_REQUEST_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
+    pub request_timeout: Duration,
     /// Traces of one request whose spans are loaded at once.
     #[arg(
         long,
@@ -51,15 +89,27 @@ pub struct LimitArgs {
         default_value = "64MiB"
     )]
     max_span: ByteSize,
-    /// A reader that takes nothing for so long, while others wait for it, is cut off.
+    /// A reader that takes nothing for so long is cut off.
     #[arg(long, env = "TRACE_SERVER_STREAM_PATIENCE", value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
-    stream_patience: Duration,
+    pub stream_patience: Duration,
 }
 
 impl LimitArgs {
     /// The largest request body, in bytes.
     pub fn max_body_bytes(&self) -> usize {
         bytes(self.max_body)
+    }
+
+    /// How much is taken on at once.
+    pub fn admission(&self) -> AdmissionLimits {
+        // A semaphore takes no more.
+        let places = |count: usize| count.clamp(1, Semaphore::MAX_PERMITS);
+        AdmissionLimits {
+            requests: places(self.max_requests),
+            waiting: self.max_waiting.min(Semaphore::MAX_PERMITS),
+            large_answers: places(self.max_large_answers),
+            connections: places(self.max_connections),
+        }
     }
 
     /// Bounds on spans that arrive.

@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 use domain::ExperimentId;
 use humantime::parse_duration;
 use mlflow_client::{
-    AuthSettings, ClientConfig, ConnectionReuse, PoolLimits, RetryPolicy, Timeouts, TrackingServer,
+    AuthSettings, BreakerPolicy, ClientConfig, ConnectionReuse, PoolLimits, RetryPolicy, Timeouts,
+    TrackingServer,
 };
 use mlflow_store::{DatabaseConfig, MlflowStore};
 use secrecy::{ExposeSecret, SecretString};
@@ -137,6 +138,18 @@ pub struct MlflowArgs {
         default_value_t = 3
     )]
     upstream_max_retries: u32,
+    /// Calls without an answer, one after the other, after which MLflow is left alone for a pause; 0: never. Meanwhile older
+    /// answers stand in, and everything else is a 503 at once.
+    #[arg(
+        long,
+        env = "TRACE_SERVER_UPSTREAM_BREAKER_FAILURES",
+        value_name = "COUNT",
+        default_value_t = 5
+    )]
+    upstream_breaker_failures: u32,
+    /// That pause; after it one call is made to see, and each in vain doubles it, up to ten times.
+    #[arg(long, env = "TRACE_SERVER_UPSTREAM_BREAKER_PAUSE", value_name = "TIME", default_value = "500ms", value_parser = parse_duration)]
+    upstream_breaker_pause: Duration,
     /// The largest answer that is read whole (pages, infos); streamed spans are not bounded by it.
     #[arg(
         long,
@@ -210,6 +223,7 @@ impl MlflowArgs {
             uri,
             max_connections: self.mlflow_database_max_connections,
             statement_timeout: self.upstream_call_timeout,
+            breaker: self.breaker(),
             artifacts_destination: given(self.artifacts_destination.as_ref()).map(str::to_owned),
         }))
     }
@@ -244,8 +258,18 @@ impl MlflowArgs {
                 max_retries: self.upstream_max_retries,
                 ..RetryPolicy::default()
             },
+            breaker: self.breaker(),
             max_buffered_bytes: usize::try_from(self.upstream_max_answer.as_u64()).unwrap_or(usize::MAX),
         })
+    }
+
+    /// When a server that does not answer is left alone.
+    fn breaker(&self) -> BreakerPolicy {
+        BreakerPolicy {
+            failures: self.upstream_breaker_failures,
+            first_pause: self.upstream_breaker_pause,
+            longest_pause: self.upstream_breaker_pause.saturating_mul(10),
+        }
     }
 
     fn auth_settings(&self) -> AuthSettings {

@@ -15,7 +15,7 @@ use std::ffi::OsStr;
 use clap::builder::Resettable;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use access::AccessArgs;
+pub use access::{AccessArgs, AskedAs};
 pub use cache::CacheArgs;
 pub use limits::LimitArgs;
 pub use logs::{LogArgs, LogFormat};
@@ -114,6 +114,15 @@ pub enum ConfigError {
     Mlflow(#[from] mlflow_client::ConfigError),
     #[error(transparent)]
     Database(#[from] mlflow_store::DatabaseError),
+    #[error(
+        "TRACE_SERVER_AUTH is user, but no proxy is trusted to say who users are; set TRACE_SERVER_TRUST_PROXY=true behind one \
+         that sets X-Forwarded-Email and X-Forwarded-Access-Token"
+    )]
+    UsersWithoutProxy,
+    #[error(
+        "TRACE_SERVER_AUTH is user, but MLFLOW_TRACKING_URI names a database, which knows no users; use server"
+    )]
+    UsersOfNoServer,
     #[error("TRACE_SERVER_REVIEWS is databricks, but MLFLOW_TRACKING_URI names a database; use auto or sql")]
     ReviewsInNoWorkspace,
     #[error(

@@ -1,10 +1,11 @@
 //! Who asks.
 
-use axum::extract::{FromRef, FromRequestParts};
+use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::request::Parts;
-use service::{ForwardedUser, Identity, Services};
+use service::{ForwardedUser, Identity};
 
+use super::served::{Served, TOKEN_HEADER};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -14,9 +15,6 @@ const USER_HEADERS: [&str; 3] = [
     "x-forwarded-user",
     "x-forwarded-preferred-username",
 ];
-
-/// The header a user's own token comes in. Only its presence is looked at.
-const TOKEN_HEADER: &str = "x-forwarded-access-token";
 
 /// Who asks: the user that a trusted proxy names, else the local user. Never taken from the body, nor from headers
 /// that anyone could set.
@@ -32,7 +30,8 @@ impl FromRequestParts<AppState> for Asking {
             return Ok(Self(identity.clone()));
         }
         let Forwarded(user) = Forwarded::from_request_parts(parts, state).await?;
-        Ok(Self(Services::from_ref(state).identify(user).await?))
+        let Served(services) = Served::from_request_parts(parts, state).await?;
+        Ok(Self(services.identify(user).await?))
     }
 }
 
@@ -107,7 +106,7 @@ mod tests {
         let preferred = user(&[
             ("x-forwarded-email", b" "),
             ("x-forwarded-preferred-username", b"ann"),
-            (TOKEN_HEADER, b"t"),
+            ("x-forwarded-access-token", b"t"),
         ]);
         assert_eq!(preferred.unwrap(), Some(named("ann", true)));
         assert_eq!(

@@ -11,6 +11,7 @@ mod path;
 mod query;
 mod reached;
 mod seen;
+mod served;
 
 pub use asking::{Asking, Forwarded};
 pub use bounds::{AtLeastOne, Bounded, Flag, Token};
@@ -23,3 +24,4 @@ pub use path::{PathId, PathParam, SchemaName};
 pub use query::Query;
 pub use reached::Reached;
 pub use seen::{IfMatch, Seen};
+pub use served::Served;

@@ -5,13 +5,13 @@
 
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::{InvalidId, LabelingSessionId, RunId, TraceId};
-use service::{Services, Visibility};
+use service::Visibility;
 
-use crate::extract::{Asking, PathParam};
+use crate::extract::{Asking, PathParam, Served};
 use crate::problem::Problem;
 
 /// Refuses everyone but developers.
@@ -29,7 +29,7 @@ pub async fn developers_only(Asking(identity): Asking, mut request: Request, nex
 /// use case, by what the user reaches.
 pub async fn within_reach(
     Asking(identity): Asking,
-    State(services): State<Services>,
+    Served(services): Served,
     request: Request,
     next: Next,
 ) -> Response {

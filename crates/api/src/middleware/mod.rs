@@ -6,12 +6,16 @@
 mod access;
 mod access_log;
 mod compression;
+mod hardening;
 mod observe;
+mod origin;
 mod problems;
 mod request_id;
 mod trailing_slash;
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -20,27 +24,59 @@ use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use http::{HeaderName, HeaderValue, Method, header};
 use service::ServiceError;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
+use crate::admission::{Admission, FromAnteroom, Turned};
 use crate::extract::preferred;
 use crate::problem::Problem;
 use observe::Observed;
 
 pub use access::{developers_only, within_reach};
 
-/// Puts all of it around a router. `ending` is cancelled when requests that are still unanswered must be told so.
+/// What every request is bounded by.
+#[derive(Debug, Clone)]
+pub struct Bounds(Arc<Limits>);
+
+#[derive(Debug)]
+struct Limits {
+    allowed_origins: Vec<HeaderValue>,
+    admission: Arc<Admission>,
+    request_timeout: Duration,
+    ending: CancellationToken,
+}
+
+impl Bounds {
+    /// Pages of `allowed_origins` may call us. An answer begins within `request_timeout`. `ending` is cancelled when
+    /// requests that are still unanswered must be told so.
+    pub fn new(
+        allowed_origins: Vec<HeaderValue>,
+        admission: Arc<Admission>,
+        request_timeout: Duration,
+        ending: CancellationToken,
+    ) -> Self {
+        Self(Arc::new(Limits {
+            allowed_origins,
+            admission,
+            request_timeout,
+            ending,
+        }))
+    }
+}
+
+/// Puts all of it around a router.
 ///
 /// It stands around the router as a whole: a layer that is given to a router is put around each of its routes, and is cloned
 /// with all that is below it for each request.
-pub fn around(router: Router, cors_origins: Vec<HeaderValue>, ending: CancellationToken) -> Router {
+pub fn around(router: Router, bounds: Bounds) -> Router {
     let stack = ServiceBuilder::new()
         .map_request(trailing_slash::without)
         .layer(from_fn(outermost))
         // A preflight goes no further; another origin's page is to read errors as well.
-        .layer(cors(cors_origins))
-        .layer(from_fn_with_state(ending, answered_in_any_case))
+        .layer(cors(bounds.0.allowed_origins.clone()))
+        .layer(from_fn_with_state(bounds, within_bounds))
         .service(router);
     Router::new().fallback_service(stack)
 }
@@ -50,20 +86,45 @@ async fn outermost(request: Request, next: Next) -> Response {
     let observed = Observed::begin(&request);
     let (is_head, coding) = (request.method() == Method::HEAD, preferred(request.headers()));
     let response = problems::render(next.run(request).await, &observed);
-    observed.end(compression::encode(response, coding, is_head).await)
+    let mut response = compression::encode(response, coding, is_head).await;
+    hardening::harden(response.headers_mut());
+    observed.end(response)
 }
 
-/// Answers when the handler panics, and when the server must end before the handler has answered.
-async fn answered_in_any_case(
-    State(ending): State<CancellationToken>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// Takes a request on, or says why not.
+async fn within_bounds(State(Bounds(limits)): State<Bounds>, request: Request, next: Next) -> Response {
+    if let Err(problem) = origin::check(&request, &limits.allowed_origins) {
+        return problem.into_response();
+    }
+    // Whether we live is answered whatever else is done.
+    if is_of_watchers(request.uri().path()) {
+        return answered_in_any_case(&limits, request, next).await;
+    }
+    if request.extensions().get::<FromAnteroom>().is_some() {
+        return limits.admission.turn_away(Turned::Request).into_response();
+    }
+    match limits.admission.turn().await {
+        Ok(_turn) => answered_in_any_case(&limits, request, next).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn is_of_watchers(path: &str) -> bool {
+    path == "/metrics" || path == "/health" || path.starts_with("/health/")
+}
+
+/// Answers when the handler panics, when it takes too long, and when the server must end before it has answered. What is
+/// dropped with the handler ends with it, calls of MLflow too, unless others wait for the same; writes go on.
+async fn answered_in_any_case(limits: &Limits, request: Request, next: Next) -> Response {
     let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let limit = limits.request_timeout;
     tokio::select! {
         biased;
-        answer = answering => answer.unwrap_or_else(|panic| problems::of_panic(&*panic)),
-        () = ending.cancelled() => Problem::from(ServiceError::Interrupted).into_response(),
+        answer = timeout(limit, answering) => match answer {
+            Ok(answer) => answer.unwrap_or_else(|panic| problems::of_panic(&*panic)),
+            Err(_) => Problem::out_of_time(limit).into_response(),
+        },
+        () = limits.ending.cancelled() => Problem::from(ServiceError::Interrupted).into_response(),
     }
 }
 
@@ -80,5 +141,5 @@ fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
                 .chain([header::ETAG, header::AGE, header::RETRY_AFTER])
                 .collect::<Vec<_>>(),
         )
-        .max_age(std::time::Duration::from_hours(1))
+        .max_age(Duration::from_hours(1))
 }

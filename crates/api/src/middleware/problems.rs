@@ -53,7 +53,12 @@ pub(super) fn of_panic(panic: &(dyn Any + Send)) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::super::{Bounds, around};
     use super::*;
+    use crate::admission::{Admission, AdmissionLimits};
     use axum::Router;
     use axum::body::Body;
     use axum::routing::get;
@@ -66,10 +71,19 @@ mod tests {
         async fn broken() -> &'static str {
             panic!("secret detail")
         }
-        let app = super::super::around(
+        let app = around(
             Router::new().route("/broken", get(broken)),
-            Vec::new(),
-            CancellationToken::new(),
+            Bounds::new(
+                Vec::new(),
+                Arc::new(Admission::new(AdmissionLimits {
+                    requests: 1,
+                    waiting: 0,
+                    large_answers: 1,
+                    connections: 1,
+                })),
+                Duration::from_secs(1),
+                CancellationToken::new(),
+            ),
         );
         let request = Request::get("/broken")
             .header("x-request-id", "req-7")

@@ -3,10 +3,9 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::ExperimentId;
-use service::Services;
 
 use super::problems::{ReadProblems, UpstreamProblems};
-use crate::extract::{Asking, Conditions, PathId};
+use crate::extract::{Asking, Conditions, PathId, Served};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::ExperimentAnswer;
@@ -24,7 +23,7 @@ pub async fn get_experiment(
     Asking(_): Asking,
     PathId(id): PathId<ExperimentId>,
     conditions: Conditions,
-    State(services): State<Services>,
+    Served(services): Served,
     State(state): State<AppState>,
 ) -> Result<Response, Problem> {
     let answer = services.get_experiment(&id, conditions.freshness).await?;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use axum::Json as JsonAnswer;
-use axum::extract::State;
 use domain::{AssessmentId, AssessmentKind, TraceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,7 +11,7 @@ use service::{Identity, LabelValue, Services};
 use utoipa::ToSchema;
 
 use super::problems::{BodyProblems, UnknownProblems, UpstreamProblems};
-use crate::extract::{Asking, Json, PathId};
+use crate::extract::{Asking, Json, PathId, Served};
 use crate::problem::Problem;
 
 /// A label to be given.
@@ -155,7 +154,7 @@ async fn change(
 pub async fn give_feedback(
     Asking(identity): Asking,
     PathId(trace): PathId<TraceId>,
-    State(services): State<Services>,
+    Served(services): Served,
     Json(body): Json<NewLabelBody>,
 ) -> Result<JsonAnswer<GivenLabel>, Problem> {
     let to = (services, identity, trace);
@@ -179,7 +178,7 @@ pub async fn give_feedback(
 pub async fn change_feedback(
     Asking(identity): Asking,
     PathId(trace): PathId<TraceId>,
-    State(services): State<Services>,
+    Served(services): Served,
     Json(body): Json<ChangedLabelBody>,
 ) -> Result<JsonAnswer<GivenLabel>, Problem> {
     let to = (services, identity, trace);
@@ -203,7 +202,7 @@ pub async fn change_feedback(
 pub async fn give_expectation(
     Asking(identity): Asking,
     PathId(trace): PathId<TraceId>,
-    State(services): State<Services>,
+    Served(services): Served,
     Json(body): Json<NewLabelBody>,
 ) -> Result<JsonAnswer<GivenLabel>, Problem> {
     let to = (services, identity, trace);
@@ -227,7 +226,7 @@ pub async fn give_expectation(
 pub async fn change_expectation(
     Asking(identity): Asking,
     PathId(trace): PathId<TraceId>,
-    State(services): State<Services>,
+    Served(services): Served,
     Json(body): Json<ChangedLabelBody>,
 ) -> Result<JsonAnswer<GivenLabel>, Problem> {
     let to = (services, identity, trace);

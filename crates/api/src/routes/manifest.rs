@@ -4,13 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use domain::{ExperimentId, ReviewApp, ReviewAppId};
 use serde::Serialize;
-use service::Services;
 use utoipa::ToSchema;
 
 use super::problems::{IdentityProblems, ReadProblems, UpstreamProblems};
 use super::settings::{MAX_RESULTS, PAGE_SIZE};
 use super::users::{UserInfo, Workspace};
-use crate::extract::{Asking, Forwarded};
+use crate::extract::{Asking, Forwarded, Served};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -52,7 +51,7 @@ pub struct Manifest {
 pub async fn get_manifest(
     Forwarded(user): Forwarded,
     State(state): State<AppState>,
-    State(services): State<Services>,
+    Served(services): Served,
 ) -> Result<Json<Manifest>, Problem> {
     let (identity, review_app) = tokio::join!(services.identify(user), services.review_app());
     let identity = identity?;

@@ -4,6 +4,7 @@ pub mod experiments;
 pub mod health;
 pub mod labels;
 pub mod manifest;
+pub mod metrics;
 pub mod problems;
 pub mod reviews;
 pub mod runs;
@@ -36,6 +37,8 @@ pub fn all(state: &AppState) -> OpenApiRouter<AppState> {
 fn open() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+        .routes(routes!(metrics::get_metrics))
         .routes(routes!(settings::get_config))
         .routes(routes!(settings::get_experiment_id))
         .routes(routes!(manifest::get_manifest))

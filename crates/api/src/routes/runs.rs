@@ -7,11 +7,11 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::{ExperimentId, RunId, RunTag};
 use serde::{Deserialize, Serialize};
-use service::{NewRun, RunSearch, RunStatus, RunUpdate, Services};
+use service::{NewRun, RunSearch, RunStatus, RunUpdate};
 use utoipa::ToSchema;
 
 use super::problems::{BodyProblems, ReadProblems, UnknownProblems, UpstreamProblems};
-use crate::extract::{Asking, AtLeastOne, Bounded, Conditions, Json, PathId, Token};
+use crate::extract::{Asking, AtLeastOne, Bounded, Conditions, Json, PathId, Served, Token};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::{RunAnswer, RunPage};
@@ -31,7 +31,7 @@ const MAX_EXPERIMENTS: usize = 100;
 pub async fn get_run(
     PathId(id): PathId<RunId>,
     conditions: Conditions,
-    State(services): State<Services>,
+    Served(services): Served,
     State(state): State<AppState>,
 ) -> Result<Response, Problem> {
     let answer = services.get_run(&id, conditions.freshness).await?;
@@ -100,7 +100,7 @@ impl From<SearchRunsBody> for RunSearch {
     responses((status = 200, description = "A page of runs", body = RunPage), BodyProblems, UpstreamProblems)
 )]
 pub async fn search_runs(
-    State(services): State<Services>,
+    Served(services): Served,
     State(state): State<AppState>,
     conditions: Conditions,
     Json(body): Json<SearchRunsBody>,
@@ -144,7 +144,7 @@ pub struct CreateRunBody {
 )]
 pub async fn create_run(
     Asking(identity): Asking,
-    State(services): State<Services>,
+    Served(services): Served,
     State(state): State<AppState>,
     conditions: Conditions,
     Json(body): Json<CreateRunBody>,
@@ -199,7 +199,7 @@ pub struct UpdatedRun {
     )
 )]
 pub async fn update_run(
-    State(services): State<Services>,
+    Served(services): Served,
     Json(body): Json<UpdateRunBody>,
 ) -> Result<JsonAnswer<UpdatedRun>, Problem> {
     let update = RunUpdate {

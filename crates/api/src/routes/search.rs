@@ -4,11 +4,11 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::{ExperimentId, RunId};
 use serde::Deserialize;
-use service::{Services, SpanInclusion, TraceSearch};
+use service::{SpanInclusion, TraceSearch};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problems::{BodyProblems, UnknownProblems, UpstreamProblems};
-use crate::extract::{Bounded, Conditions, Flag, Json, Query, Reached, Token};
+use crate::extract::{Bounded, Conditions, Flag, Json, Query, Reached, Served, Token};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::TracePage;
@@ -95,7 +95,7 @@ impl SearchTracesBody {
     )
 )]
 pub async fn search_traces(
-    State(services): State<Services>,
+    Served(services): Served,
     State(state): State<AppState>,
     conditions: Conditions,
     Reached(visibility): Reached,

@@ -5,11 +5,11 @@ use axum::response::Response;
 use domain::{SpanId, TraceId};
 use http::{HeaderMap, HeaderValue, header};
 use serde::Deserialize;
-use service::{Services, SpanDetail, SpanQuery};
+use service::{SpanDetail, SpanQuery};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problems::{QueryProblems, ReadProblems, UpstreamProblems};
-use crate::extract::{Bounded, Conditions, Flag, PathId, Query};
+use crate::extract::{Bounded, Conditions, Flag, PathId, Query, Served};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::{Span, SpanList};
@@ -93,7 +93,7 @@ pub async fn get_spans(
     Query(params): Query<SpanParams>,
     conditions: Conditions,
     headers: HeaderMap,
-    State(services): State<Services>,
+    Served(services): Served,
     State(state): State<AppState>,
 ) -> Result<Response, Problem> {
     let form = StreamForm::accepted(&headers)?;
@@ -127,7 +127,7 @@ pub async fn stream_spans(
     PathId(id): PathId<TraceId>,
     Query(params): Query<SpanParams>,
     conditions: Conditions,
-    State(services): State<Services>,
+    Served(services): Served,
     State(state): State<AppState>,
 ) -> Result<Response, Problem> {
     let (spans, origin) = services
@@ -151,7 +151,7 @@ pub async fn get_span(
     PathId(trace_id): PathId<TraceId>,
     PathId(span_id): PathId<SpanId>,
     conditions: Conditions,
-    State(services): State<Services>,
+    Served(services): Served,
     State(state): State<AppState>,
 ) -> Result<Response, Problem> {
     let answer = services

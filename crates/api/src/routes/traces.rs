@@ -4,11 +4,11 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::TraceId;
 use serde::Deserialize;
-use service::{Services, SpanInclusion};
+use service::SpanInclusion;
 use utoipa::ToSchema;
 
 use super::problems::{BodyProblems, ReadProblems, UpstreamProblems};
-use crate::extract::{AtLeastOne, Conditions, Json, PathId, Reached};
+use crate::extract::{AtLeastOne, Conditions, Json, PathId, Reached, Served};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::{Trace, TraceBatch, TraceDataAnswer};
@@ -50,7 +50,7 @@ impl From<TraceBatchBody> for service::TraceBatch {
     responses((status = 200, description = "The traces", body = TraceBatch), BodyProblems, UpstreamProblems)
 )]
 pub async fn get_traces(
-    State(services): State<Services>,
+    Served(services): Served,
     State(state): State<AppState>,
     conditions: Conditions,
     Reached(visibility): Reached,
@@ -73,7 +73,7 @@ pub async fn get_traces(
 pub async fn get_trace(
     PathId(id): PathId<TraceId>,
     conditions: Conditions,
-    State(services): State<Services>,
+    Served(services): Served,
     State(state): State<AppState>,
 ) -> Result<Response, Problem> {
     let answer = services.get_trace(&id, conditions.freshness).await?;
@@ -91,7 +91,7 @@ pub async fn get_trace(
 pub async fn get_trace_data(
     PathId(id): PathId<TraceId>,
     conditions: Conditions,
-    State(services): State<Services>,
+    Served(services): Served,
     State(state): State<AppState>,
 ) -> Result<Response, Problem> {
     let answer = services.get_trace_data(&id, conditions.freshness).await?;

@@ -8,8 +8,11 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::coalesce::LARGE;
+use crate::admission::Admission;
+use crate::problem::Problem;
 
 /// The most that is handed on at once, in bytes: what works on a frame (compression) must not hold up the others.
 const MAX_FRAME: usize = 64 << 10;
@@ -19,15 +22,26 @@ const MAX_FRAME: usize = 64 << 10;
 pub struct SegmentedBody {
     pieces: VecDeque<Bytes>,
     remaining: u64,
+    /// Given back when all is sent, or given up.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl SegmentedBody {
-    /// The pieces, one after the other.
-    pub fn new(pieces: Vec<Bytes>) -> Self {
-        let remaining = pieces.iter().map(|piece| piece.len() as u64).sum();
+    /// The pieces, one after the other, once there is a place to send them.
+    ///
+    /// # Errors
+    /// As [`Admission::sending`].
+    pub async fn admitted(pieces: Vec<Bytes>, admission: &Admission) -> Result<Self, Problem> {
+        let bytes = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let place = admission.sending(bytes).await?;
+        Ok(Self::new(pieces, place))
+    }
+
+    fn new(pieces: Vec<Bytes>, place: Option<OwnedSemaphorePermit>) -> Self {
         Self {
+            remaining: pieces.iter().map(|piece| piece.len() as u64).sum(),
+            _place: place,
             pieces: pieces.into_iter().filter(|piece| !piece.is_empty()).collect(),
-            remaining,
         }
     }
 
@@ -95,7 +109,7 @@ mod tests {
         ) {
             let pieces: Vec<Bytes> = sizes.iter().zip(0_u8..).map(|(size, fill)| vec![fill; *size].into()).collect();
             let expected = pieces.concat();
-            let body = SegmentedBody::new(pieces);
+            let body = SegmentedBody::new(pieces, None);
             prop_assert_eq!(body.size_hint().exact(), Some(expected.len() as u64));
             let collected = futures::executor::block_on(body.collect()).unwrap().to_bytes();
             prop_assert_eq!(collected, expected);
@@ -108,7 +122,7 @@ mod tests {
         let small = || Bytes::from_static(&[b's'; 100]);
         let mut pieces = vec![small(); 1000];
         pieces.extend([large.clone(), small(), large.clone()]);
-        let mut body = SegmentedBody::new(pieces);
+        let mut body = SegmentedBody::new(pieces, None);
         let frames: Vec<Bytes> = std::iter::from_fn(|| body.next_frame()).collect();
         let sizes: Vec<_> = frames.iter().map(Bytes::len).collect();
         assert_eq!(sizes, [65_500, 34_500, 20_000, 100, 20_000]);

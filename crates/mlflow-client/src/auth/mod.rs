@@ -55,6 +55,8 @@ pub(crate) enum Authenticator {
     None,
     Fixed(HeaderValue),
     OAuth(TokenCache),
+    /// A user's own token, that came with their request.
+    OfUser(HeaderValue),
 }
 
 impl Authenticator {
@@ -78,11 +80,21 @@ impl Authenticator {
         })
     }
 
+    /// That of a user with a token of their own.
+    pub(crate) fn of_user(token: &SecretString) -> Result<Self, ConfigError> {
+        Ok(Self::OfUser(bearer(token)?))
+    }
+
+    /// Whether calls are made in a user's own name.
+    pub(crate) fn is_of_user(&self) -> bool {
+        matches!(self, Self::OfUser(_))
+    }
+
     /// The header's value; `None` when requests go without. May fetch a token, once for all who wait.
     pub(crate) async fn header(&self) -> Result<Option<HeaderValue>, ClientError> {
         match self {
             Self::None => Ok(None),
-            Self::Fixed(value) => Ok(Some(value.clone())),
+            Self::Fixed(value) | Self::OfUser(value) => Ok(Some(value.clone())),
             Self::OAuth(cache) => Ok(Some(cache.header().await?)),
         }
     }
@@ -90,7 +102,7 @@ impl Authenticator {
     /// Drops a token the server refused. True when a new one can be had, so that one more try makes sense.
     pub(crate) async fn refused(&self, used: &HeaderValue) -> bool {
         match self {
-            Self::None | Self::Fixed(_) => false,
+            Self::None | Self::Fixed(_) | Self::OfUser(_) => false,
             Self::OAuth(cache) => cache.forget(used).await,
         }
     }

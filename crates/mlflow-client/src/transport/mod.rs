@@ -8,8 +8,10 @@ mod reuse;
 use std::sync::Arc;
 use std::time::Duration;
 
+use breaker::{Breaker, BreakerReport, BreakerState};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, redirect};
+use secrecy::SecretString;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
@@ -20,7 +22,7 @@ pub(crate) use response::Response;
 use crate::auth::{Authenticator, ConfigError};
 use crate::capabilities::Flavor;
 use crate::config::{ClientConfig, Timeouts};
-use crate::error::ClientError;
+use crate::error::{Answers, ClientError};
 use retry::Retries;
 use reuse::Reuse;
 
@@ -32,16 +34,26 @@ const H2_STREAM_WINDOW: u32 = 1 << 20;
 /// Far above all streams together, in bytes: readers who pause must not stop the others on their connection.
 const H2_CONNECTION_WINDOW: u32 = 256 << 20;
 
-/// Sends calls to one server.
-#[derive(Debug)]
+/// Sends calls to one server, as somebody.
+#[derive(Debug, Clone)]
 pub(crate) struct Transport {
+    authenticator: Arc<Authenticator>,
+    line: Arc<Line>,
+}
+
+/// The way to a server, whoever calls.
+#[derive(Debug)]
+pub(crate) struct Line {
     base_url: Url,
     flavor: Flavor,
-    authenticator: Authenticator,
     reuse: Reuse,
     connections: Arc<Semaphore>,
     timeouts: Timeouts,
     retries: Retries,
+    /// Before the server.
+    breaker: Breaker,
+    /// Before the cloud store that the server signs URLs of.
+    store_breaker: Breaker,
     max_buffered_bytes: usize,
 }
 
@@ -51,15 +63,26 @@ impl Transport {
         let fresh = http_client(config, 0)?;
         let scheme = config.server.base_url.scheme();
         let reuse = Reuse::new(config.pool.reuse, scheme, pooled.clone(), fresh);
-        Ok(Self {
+        let authenticator = Arc::new(Authenticator::new(&config.server, pooled)?);
+        let line = Arc::new(Line {
             base_url: config.server.base_url.clone(),
             flavor: config.server.flavor,
-            authenticator: Authenticator::new(&config.server, pooled)?,
             reuse,
             connections: Arc::new(Semaphore::new(config.pool.max_connections)),
             timeouts: config.timeouts,
             retries: Retries::new(config.retry),
+            breaker: Breaker::new(config.breaker),
+            store_breaker: Breaker::new(config.breaker),
             max_buffered_bytes: config.max_buffered_bytes,
+        });
+        Ok(Self { authenticator, line })
+    }
+
+    /// The same way, taken by a user with a token of their own.
+    pub(crate) fn of_user(&self, token: &SecretString) -> Result<Self, ConfigError> {
+        Ok(Self {
+            authenticator: Arc::new(Authenticator::of_user(token)?),
+            line: Arc::clone(&self.line),
         })
     }
 
@@ -133,12 +156,22 @@ impl Transport {
                 .await
                 .map_err(without_words)
         };
-        within(
+        self.guarded(
+            &self.store_breaker,
             operation,
-            self.timeouts.call,
             self.retrying(operation, true, open),
         )
         .await
+    }
+
+    /// Whether calls go through: to the server, and to the cloud store that it signs URLs of.
+    pub(crate) fn breakers(&self) -> [BreakerReport; 2] {
+        [self.breaker.report(), self.store_breaker.report()]
+    }
+
+    /// Whether the server is left alone for now.
+    pub(crate) fn leaves_server_alone(&self) -> bool {
+        self.breaker.report().state == BreakerState::Open
     }
 
     /// Whether connections are used again; measures if that is not decided. `None` when the server did not answer.
@@ -151,7 +184,30 @@ impl Transport {
         call: &Call,
         work: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<T, ClientError> {
-        within(call.operation, self.timeouts.call, work).await
+        self.guarded(&self.breaker, call.operation, work).await
+    }
+
+    /// Does what is asked within the time of a call, unless the server is left alone.
+    async fn guarded<T>(
+        &self,
+        breaker: &Breaker,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        let pass = breaker.enter().map_err(|refused| ClientError::LeftAlone {
+            operation,
+            retry_after: refused.retry_after,
+        })?;
+        let result = within(operation, self.timeouts.call, work).await;
+        match result
+            .as_ref()
+            .map_or_else(ClientError::proves, |_| Some(Answers::Yes))
+        {
+            Some(Answers::Yes) => pass.succeeded(),
+            Some(Answers::No) => pass.failed(),
+            None => drop(pass),
+        }
+        result
     }
 
     async fn retrying<T, F>(
@@ -178,6 +234,14 @@ impl Transport {
     }
 
     async fn send(&self, call: &Call) -> Result<Response, ClientError> {
+        let answer = self.send_in_name(call).await;
+        if self.authenticator.is_of_user() {
+            return answer.map_err(ClientError::of_user);
+        }
+        answer
+    }
+
+    async fn send_in_name(&self, call: &Call) -> Result<Response, ClientError> {
         // First who we are, then a place: a token that is slow to come must not keep places from others.
         let authorization = self.authenticator.header().await?;
         let permit = self.connection(call.operation).await?;
@@ -242,6 +306,14 @@ impl Transport {
         let mut url = self.base_url.clone();
         url.set_path(&format!("{}{path}", self.base_url.path().trim_end_matches('/')));
         url
+    }
+}
+
+impl std::ops::Deref for Transport {
+    type Target = Line;
+
+    fn deref(&self) -> &Line {
+        &self.line
     }
 }
 

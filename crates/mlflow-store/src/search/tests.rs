@@ -24,6 +24,7 @@ fn store(folder: &TempDir) -> MlflowStore {
         uri: format!("sqlite:///{}", path.display()).into(),
         max_connections: 1,
         statement_timeout: std::time::Duration::from_mins(1),
+        breaker: breaker::BreakerPolicy::default(),
         artifacts_destination: None,
     })
     .unwrap()

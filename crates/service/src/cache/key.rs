@@ -25,6 +25,21 @@ impl Scope {
     pub fn new(identity: &str) -> Self {
         Self(identity.into())
     }
+
+    /// The scope of a user with a token of their own. Both count: a name is only as good as the one who vouches for it, and it
+    /// is the token that the upstream judges. Of the token only a digest is held, of which nobody can tell the token.
+    pub fn of_user(name: &str, token_digest: [u8; 32]) -> Self {
+        use std::fmt::Write;
+        let mut identity = String::with_capacity(2 * token_digest.len() + 1 + name.len());
+        for byte in token_digest {
+            // Writing to a text does not fail.
+            let _ = write!(identity, "{byte:02x}");
+        }
+        // The digest has one length: whatever the name is, two pairs never make one text.
+        identity.push(' ');
+        identity.push_str(name);
+        Self(identity.into())
+    }
 }
 
 /// What an entry is about. One variant per kind of answer, each with all that the answer depends on.

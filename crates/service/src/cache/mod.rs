@@ -24,7 +24,7 @@ pub(crate) use versions::Versions;
 
 use crate::access::Reach;
 use crate::answer::CacheStatus;
-use crate::coalesce::{Flights, Role};
+use crate::coalesce::{Flight, Flights, Role};
 use crate::encoded::Encoded;
 use crate::error::ServiceError;
 use crate::ports::DataVersion;
@@ -149,11 +149,24 @@ impl Expiry<RawKey, Entry> for PerEntry {
     }
 }
 
+/// What a load came to.
+type Loaded = Result<Kept, ServiceError>;
+
+/// A load under way.
+type Load = Flight<RawKey, Loaded>;
+
+impl Load {
+    async fn loaded(&self) -> Loaded {
+        // One that panicked has told the log.
+        self.outcome().await.unwrap_or(Err(ServiceError::Interrupted))
+    }
+}
+
 /// The cache. Clones share everything.
 #[derive(Debug, Clone)]
 pub(crate) struct Cache {
     entries: moka::sync::Cache<RawKey, Entry, RandomState>,
-    flights: Arc<Flights<RawKey, Result<Kept, ServiceError>>>,
+    flights: Arc<Flights<RawKey, Loaded>>,
     touches: Arc<Touches>,
     versions: Arc<Versions>,
     policy: CachePolicy,
@@ -260,6 +273,13 @@ impl Cache {
         })
     }
 
+    /// How long a new value is waited for while this one could stand in; `None` where none could.
+    pub(crate) fn patience<V: Cacheable>(&self, key: &Key<V>) -> Option<Duration> {
+        let entry = self.entries.get(&key.raw)?;
+        let may_stand_in = key.raw.may_outlive_its_time() && self.touches.leave_current(&key.raw, &entry);
+        may_stand_in.then(|| self.policy.patience(entry.age().saturating_sub(entry.fresh_for)))
+    }
+
     /// How much longer the value that is kept stays fresh; nothing when it is not the one that is meant.
     pub(crate) fn freshness_left<V: Cacheable>(
         &self,
@@ -318,7 +338,7 @@ impl Cache {
     ///
     /// The load goes on when the one who started it leaves, as long as someone waits for it; one that began before a
     /// write that it may not have seen is not joined. Its error reaches all who wait and is not kept; while the upstream
-    /// is in trouble an older value stands in.
+    /// is in trouble, or slower than an older value is worth waiting, that one stands in.
     pub(crate) async fn get_or_load<V, F>(
         &self,
         key: Key<V>,
@@ -347,19 +367,37 @@ impl Cache {
                 None => cache.load_and_keep(&key_of_load, load).await.map(V::into_kept),
             }
         });
-        let outcome = flight.outcome().await.unwrap_or(Err(ServiceError::Interrupted));
+        let Some(outcome) = self.in_time(&key, &flight).await else {
+            match self.stale(&key) {
+                Some(stale) => {
+                    flight.carry_on();
+                    return Ok(stale);
+                }
+                // It was written to meanwhile.
+                None => return Self::served(flight.loaded().await, role),
+            }
+        };
+        match Self::served(outcome, role) {
+            Err(error) if error.may_be_covered_by_stale() => self.stale(&key).ok_or(error),
+            served => served,
+        }
+    }
+
+    /// What a load comes to, if it does before an older value is the better answer.
+    async fn in_time<V: Cacheable>(&self, key: &Key<V>, flight: &Load) -> Option<Loaded> {
+        match self.patience(key) {
+            Some(patience) => tokio::time::timeout(patience, flight.loaded()).await.ok(),
+            None => Some(flight.loaded().await),
+        }
+    }
+
+    fn served<V: Cacheable>(loaded: Loaded, role: Role) -> Result<Served<V>, ServiceError> {
         let status = match role {
             Role::Leader => CacheStatus::Miss,
             Role::Joined => CacheStatus::Coalesced,
         };
-        match outcome {
-            Ok(kept) => match V::from_kept(kept) {
-                Some(value) => Ok(Served::from_upstream(value, status)),
-                None => Err(ServiceError::Interrupted),
-            },
-            Err(error) if error.may_be_covered_by_stale() => self.stale(&key).ok_or(error),
-            Err(error) => Err(error),
-        }
+        let value = V::from_kept(loaded?).ok_or(ServiceError::Interrupted)?;
+        Ok(Served::from_upstream(value, status))
     }
 
     async fn load_and_keep<V: Cacheable>(
@@ -380,7 +418,6 @@ impl Cache {
     }
 
     /// Weight of all entries in bytes, and their number.
-    #[cfg(test)]
     pub(crate) fn size(&self) -> (u64, u64) {
         self.entries.run_pending_tasks();
         (self.entries.weighted_size(), self.entries.entry_count())

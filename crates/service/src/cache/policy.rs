@@ -19,7 +19,16 @@ pub struct CachePolicy {
     pub search_ttl: Duration,
     /// How long beyond its time an answer may stand in for an upstream in trouble; the response says so.
     pub stale_if_error: Duration,
+    /// How long whoever asks waits for a new answer at most while one is kept whose time has long been over: see
+    /// [`Self::patience`].
+    pub stale_patience: Duration,
 }
+
+/// An answer that is overdue by so much is waited for as patiently as one that is overdue by an hour.
+const LONG_OVERDUE: Duration = Duration::from_mins(1);
+
+/// The part of the longest patience that the answer of a moment ago is worth.
+const LEAST_PATIENCE: f64 = 0.1;
 
 impl Default for CachePolicy {
     fn default() -> Self {
@@ -30,6 +39,7 @@ impl Default for CachePolicy {
             in_progress_ttl: Duration::from_secs(2),
             search_ttl: Duration::from_secs(10),
             stale_if_error: Duration::from_hours(1),
+            stale_patience: Duration::from_secs(3),
         }
     }
 }
@@ -42,6 +52,13 @@ impl CachePolicy {
         } else {
             self.in_progress_ttl.min(self.info_ttl)
         }
+    }
+
+    /// How long a new answer is waited for while one is kept that is overdue by so much; then that one is served, and the
+    /// next to ask has the new one. The older it is, the longer: one of a moment ago is nearly as good as a new one.
+    pub(crate) fn patience(&self, overdue: Duration) -> Duration {
+        let part = overdue.as_secs_f64() / LONG_OVERDUE.as_secs_f64();
+        self.stale_patience.mul_f64(part.clamp(LEAST_PATIENCE, 1.0))
     }
 
     /// How long spans stay fresh: long only when the trace is known to be finished and all its spans are there.

@@ -208,6 +208,71 @@ async fn an_old_answer_stands_in_for_an_upstream_in_trouble_and_for_nothing_else
     assert!(asked_for_new.is_err());
 }
 
+/// A load that ends when it is told to.
+fn slow_load(
+    go: &Arc<Notify>,
+    text: &'static str,
+) -> BoxFuture<'static, Result<Fresh<Arc<Document>>, ServiceError>> {
+    let go = Arc::clone(go);
+    async move {
+        go.notified().await;
+        Ok(fresh(text))
+    }
+    .boxed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_answer_stands_in_for_a_slow_upstream_and_is_renewed_meanwhile() {
+    let (cache, go) = (cache(1 << 20), Arc::new(Notify::new()));
+    cache.keep(&key("a"), fresh("old"), ago(90));
+    let begun = tokio::time::Instant::now();
+    let load = slow_load(&go, "new");
+    let stale = cache
+        .get_or_load(key("a"), Freshness::Cached, load)
+        .await
+        .unwrap();
+    assert!(is(&stale.value, "old") && stale.status == CacheStatus::Stale);
+    let patience = cache.policy().patience(Duration::from_secs(30));
+    assert!((patience..patience + MINUTE / 20).contains(&begun.elapsed()));
+    // Nobody waits for the load any more; it goes on, and is not begun anew.
+    go.notify_one();
+    while cache.fresh(&key("a")).is_none() {
+        tokio::task::yield_now().await;
+    }
+    let (renewed, status) = get(&cache, "a", Freshness::Cached, "never loaded").await;
+    assert!(is(&renewed, "new") && status == CacheStatus::Hit);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_upstream_is_waited_for_where_no_old_answer_may_stand_in() {
+    let (cache, go) = (cache(1 << 20), Arc::new(Notify::new()));
+    cache.keep(&key("a"), fresh("before the write"), ago(90));
+    cache.touches().touch(&[Thing::Run("a".parse().unwrap())]);
+    step();
+    let loading = cache.get_or_load(key("a"), Freshness::Cached, slow_load(&go, "new"));
+    let told = async {
+        tokio::time::sleep(10 * MINUTE).await;
+        go.notify_one();
+    };
+    let (served, ()) = tokio::join!(loading, told);
+    let served = served.unwrap();
+    assert!(is(&served.value, "new") && served.status == CacheStatus::Miss);
+}
+
+#[test]
+fn the_older_an_answer_the_longer_a_new_one_is_waited_for() {
+    let policy = CachePolicy::default();
+    let patience = |seconds| policy.patience(Duration::from_secs(seconds));
+    assert_eq!(patience(0), policy.stale_patience / 10);
+    assert!(patience(7) < patience(30) && patience(30) < patience(60));
+    assert_eq!(patience(3_000), policy.stale_patience);
+    let impatient = CachePolicy {
+        stale_patience: Duration::ZERO,
+        ..policy
+    };
+    assert_eq!(impatient.patience(MINUTE), Duration::ZERO);
+}
+
 #[test]
 fn what_may_still_change_is_kept_briefly_and_finished_spans_longest() {
     let policy = CachePolicy::default();

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use breaker::BreakerReport;
 use bytes::Bytes;
 use domain::{
     Assessment, AssessmentId, AssessmentUpdate, Experiment, ExperimentId, NewAssessment, NewRun, Run, RunId,
@@ -72,6 +73,14 @@ impl TraceSource for MlflowClient {
 
     async fn data_version(&self) -> Result<Option<DataVersion>, UpstreamError> {
         Ok(None)
+    }
+
+    fn breakers(&self) -> Vec<(&'static str, BreakerReport)> {
+        let [server, cloud_store] = self.breakers();
+        match self.server().flavor {
+            Flavor::OpenSource => vec![("mlflow", server)],
+            Flavor::Databricks => vec![("databricks", server), ("cloud_store", cloud_store)],
+        }
     }
 }
 

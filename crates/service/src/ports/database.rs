@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use breaker::BreakerReport;
 use bytes::Bytes;
 use domain::{
     Assessment, AssessmentId, AssessmentUpdate, Experiment, ExperimentId, NewAssessment, NewRun, Run, RunId,
@@ -73,6 +74,11 @@ impl TraceSource for MlflowStore {
 
     async fn data_version(&self) -> Result<Option<DataVersion>, UpstreamError> {
         Ok(self.data_version().await?.map(DataVersion))
+    }
+
+    fn breakers(&self) -> Vec<(&'static str, BreakerReport)> {
+        let breaker = self.breaker().map(|breaker| ("mlflow_database", breaker));
+        breaker.into_iter().collect()
     }
 }
 

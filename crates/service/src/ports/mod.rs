@@ -6,6 +6,7 @@ mod database;
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use breaker::BreakerReport;
 use bytes::Bytes;
 use domain::{
     Assessment, AssessmentId, AssessmentUpdate, Experiment, ExperimentId, NewAssessment, NewRun, Run, RunId,
@@ -87,6 +88,8 @@ pub trait TraceSource: Send + Sync + std::fmt::Debug + 'static {
     /// The state of all that the source holds; `None` where it cannot be told without reading. While it is the same,
     /// nothing was written.
     async fn data_version(&self) -> Result<Option<DataVersion>, UpstreamError>;
+    /// Who is asked, each by a name of its own, and whether calls of them go through.
+    fn breakers(&self) -> Vec<(&'static str, BreakerReport)>;
 }
 
 /// Somewhere to write labels, runs and links.

@@ -11,12 +11,14 @@ mod scanner;
 mod set;
 mod stream;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dashmap::Entry;
 use domain::{SpanId, TraceId};
+use tokio::time::timeout;
 
 pub use feed::FeedLimits;
 pub(crate) use feed::{FeedReader, Gathered, Place, SpanFeed};
@@ -55,14 +57,28 @@ impl Services {
         }
         let origin = Origin::from(&reader);
         let mut stream = SpanStream::new(reader.value, query);
-        match stream.begin().await {
-            Ok(()) => Ok((stream, origin)),
-            Err(error) => match self.stale_spans(id, freshness, &error) {
-                Some(stale) => {
-                    let origin = Origin::from(&stale);
-                    Ok((stream.restarted(SpanReader::kept(stale.value)), origin))
-                }
-                None => Err(error.about_trace(id)),
+        let begun = match self.patience_with_spans(id, freshness) {
+            Some(patience) => timeout(patience, stream.begin()).await.ok(),
+            None => Some(stream.begin().await),
+        };
+        let stale = match &begun {
+            Some(Ok(())) => return Ok((stream, origin)),
+            Some(Err(error)) => self.stale_spans(id, freshness, error),
+            None => {
+                self.renew_spans(id);
+                self.cache.stale(&self.keys.spans(id))
+            }
+        };
+        match (stale, begun) {
+            (Some(stale), _) => {
+                let origin = Origin::from(&stale);
+                Ok((stream.restarted(SpanReader::kept(stale.value)), origin))
+            }
+            (None, Some(Err(error))) => Err(error.about_trace(id)),
+            // They were written to meanwhile.
+            (None, _) => match stream.begin().await {
+                Ok(()) => Ok((stream, origin)),
+                Err(error) => Err(error.about_trace(id)),
             },
         }
     }
@@ -126,16 +142,42 @@ impl Services {
         place: Place,
         freshness: Freshness,
     ) -> Result<Served<Gathered>, ServiceError> {
-        match self.gather_from_upstream(id, place, freshness).await {
-            Err(error) => match self.stale_spans(id, freshness, &error) {
-                Some(Served { value, status, age }) => Ok(Served {
-                    value: Gathered::Set(value),
-                    status,
-                    age,
-                }),
-                None => Err(error),
+        let mut gathering = pin!(self.gather_from_upstream(id, place, freshness));
+        let stale = match self.patience_with_spans(id, freshness) {
+            None => return gathering.await,
+            Some(patience) => match timeout(patience, &mut gathering).await {
+                Ok(Err(error)) => self.stale_spans(id, freshness, &error).ok_or(error)?,
+                Ok(gathered) => return gathered,
+                Err(_) => {
+                    self.renew_spans(id);
+                    match self.cache.stale(&self.keys.spans(id)) {
+                        Some(stale) => stale,
+                        // They were written to meanwhile.
+                        None => return gathering.await,
+                    }
+                }
             },
-            gathered => gathered,
+        };
+        Ok(Served {
+            value: Gathered::Set(stale.value),
+            status: stale.status,
+            age: stale.age,
+        })
+    }
+
+    /// How long new spans are waited for while these are kept; `None` where none are that could stand in.
+    fn patience_with_spans(&self, id: &TraceId, freshness: Freshness) -> Option<Duration> {
+        match freshness {
+            Freshness::Cached => self.cache.patience(&self.keys.spans(id)),
+            Freshness::Bypass => None,
+        }
+    }
+
+    /// Reads the spans to their end though nobody waits for them: whoever asks next has them, or is told why not.
+    fn renew_spans(&self, id: &TraceId) {
+        // Joined before the one who waited in vain leaves: it is the same read.
+        if let SpanReader::Live(reader) = self.open_spans(id, Freshness::Cached).value {
+            tokio::spawn(reader.gather(Place::GivenUp));
         }
     }
 

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 
 use axum::Json as JsonAnswer;
-use axum::extract::State;
 use axum::response::Response;
 use domain::{Item, ItemChange, ItemId, ItemState, Label, LabelingSessionId, Timestamp, TraceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use service::{ItemFilter, Services};
+use service::ItemFilter;
 use utoipa::ToSchema;
 
 use super::linking::MAX_TRACES;
 use super::{Done, versioned};
-use crate::extract::{Asking, AtLeastOne, IfMatch, Json, Listing, PathId, Query, Seen, UpdateMask};
+use crate::extract::{Asking, AtLeastOne, IfMatch, Json, Listing, PathId, Query, Seen, Served, UpdateMask};
 use crate::problem::Problem;
 use crate::routes::problems::{
     BodyProblems, ConflictProblems, QueryProblems, ReadProblems, UnknownProblems, UpstreamProblems,
@@ -91,7 +90,7 @@ pub struct ItemBody {
 )]
 pub async fn list_items(
     PathId(session): PathId<LabelingSessionId>,
-    State(services): State<Services>,
+    Served(services): Served,
     Query(listing): Query<Listing>,
 ) -> Result<Response, Problem> {
     let mut filter = ItemFilter::default();
@@ -127,7 +126,7 @@ pub async fn list_items(
 pub async fn create_items(
     Asking(identity): Asking,
     PathId(session): PathId<LabelingSessionId>,
-    State(services): State<Services>,
+    Served(services): Served,
     Json(body): Json<NewItemsBody>,
 ) -> Result<JsonAnswer<CreatedItems>, Problem> {
     let traces = body
@@ -154,7 +153,7 @@ pub async fn create_items(
 pub async fn get_item(
     PathId(session): PathId<LabelingSessionId>,
     PathId(id): PathId<ItemId>,
-    State(services): State<Services>,
+    Served(services): Served,
 ) -> Result<Response, Problem> {
     let item = services.get_item(&session, &id).await?;
     Ok(versioned(&item, item.last_update_time.as_ref()))
@@ -185,7 +184,7 @@ pub async fn update_item(
     Asking(identity): Asking,
     PathId(session): PathId<LabelingSessionId>,
     PathId(id): PathId<ItemId>,
-    State(services): State<Services>,
+    Served(services): Served,
     Query(mask): Query<UpdateMask>,
     seen: Seen,
     Json(body): Json<ItemBody>,
@@ -219,7 +218,7 @@ pub async fn update_item(
 pub async fn delete_item(
     PathId(session): PathId<LabelingSessionId>,
     PathId(id): PathId<ItemId>,
-    State(services): State<Services>,
+    Served(services): Served,
     seen: Seen,
 ) -> Result<JsonAnswer<Done>, Problem> {
     let message = format!("the item {id} is deleted");

@@ -1,13 +1,11 @@
 //! Label schemas of the configured experiment's review app.
 
 use axum::Json as JsonAnswer;
-use axum::extract::State;
 use axum::response::Response;
 use domain::LabelSchema;
-use service::Services;
 
 use super::{Done, versioned};
-use crate::extract::{Asking, IfMatch, Json, SchemaName, Seen};
+use crate::extract::{Asking, IfMatch, Json, SchemaName, Seen, Served};
 use crate::problem::Problem;
 use crate::routes::problems::{
     BodyProblems, ConflictProblems, ReadProblems, UnknownProblems, UpstreamProblems,
@@ -20,10 +18,7 @@ use crate::routes::problems::{
     tag = "reviews",
     responses((status = 200, description = "The label schemas", body = Vec<LabelSchema>), ReadProblems, UpstreamProblems)
 )]
-pub async fn list_label_schemas(
-    Asking(_): Asking,
-    State(services): State<Services>,
-) -> Result<Response, Problem> {
+pub async fn list_label_schemas(Asking(_): Asking, Served(services): Served) -> Result<Response, Problem> {
     let (schemas, version) = services.list_label_schemas().await?;
     Ok(versioned(&schemas, version.as_ref()))
 }
@@ -38,7 +33,7 @@ pub async fn list_label_schemas(
 )]
 pub async fn create_label_schema(
     Asking(identity): Asking,
-    State(services): State<Services>,
+    Served(services): Served,
     Json(schema): Json<LabelSchema>,
 ) -> Result<JsonAnswer<LabelSchema>, Problem> {
     let schema = services.create_label_schema(schema, identity.user_name).await?;
@@ -64,7 +59,7 @@ pub async fn create_label_schema(
 pub async fn update_label_schema(
     Asking(identity): Asking,
     SchemaName(name): SchemaName,
-    State(services): State<Services>,
+    Served(services): Served,
     seen: Seen,
     Json(schema): Json<LabelSchema>,
 ) -> Result<JsonAnswer<LabelSchema>, Problem> {
@@ -85,7 +80,7 @@ pub async fn update_label_schema(
 pub async fn delete_label_schema(
     Asking(identity): Asking,
     SchemaName(name): SchemaName,
-    State(services): State<Services>,
+    Served(services): Served,
     seen: Seen,
 ) -> Result<JsonAnswer<Done>, Problem> {
     let message = format!("the label schema {name:?} is deleted");

@@ -1,16 +1,15 @@
 //! Labeling sessions of the configured experiment's review app.
 
 use axum::Json as JsonAnswer;
-use axum::extract::State;
 use axum::response::Response;
 use domain::{LabelSchemaRef, LabelingSession, LabelingSessionId, SessionChange, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use service::{Services, SessionFilter};
+use service::SessionFilter;
 use utoipa::ToSchema;
 
 use super::{Done, versioned};
-use crate::extract::{Asking, IfMatch, Json, Listing, Mask, PathId, Query, Seen, UpdateMask};
+use crate::extract::{Asking, IfMatch, Json, Listing, Mask, PathId, Query, Seen, Served, UpdateMask};
 use crate::problem::Problem;
 use crate::routes::problems::{
     BodyProblems, ConflictProblems, QueryProblems, ReadProblems, UnknownProblems, UpstreamProblems,
@@ -90,7 +89,7 @@ fn shown(mut session: LabelingSession, user: &str) -> Response {
 )]
 pub async fn list_labeling_sessions(
     Asking(identity): Asking,
-    State(services): State<Services>,
+    Served(services): Served,
     Query(listing): Query<Listing>,
 ) -> Result<Response, Problem> {
     let mut filter = SessionFilter::default();
@@ -130,7 +129,7 @@ pub async fn list_labeling_sessions(
 )]
 pub async fn create_labeling_session(
     Asking(identity): Asking,
-    State(services): State<Services>,
+    Served(services): Served,
     Json(body): Json<LabelingSessionBody>,
 ) -> Result<Response, Problem> {
     let members = body.into_change(&UpdateMask::default().among(&MEMBERS)?)?;
@@ -150,7 +149,7 @@ pub async fn create_labeling_session(
 pub async fn get_labeling_session(
     Asking(identity): Asking,
     PathId(id): PathId<LabelingSessionId>,
-    State(services): State<Services>,
+    Served(services): Served,
 ) -> Result<Response, Problem> {
     let session = services.get_labeling_session(&id).await?;
     Ok(shown(session, &identity.user_name))
@@ -179,7 +178,7 @@ pub async fn get_labeling_session(
 pub async fn update_labeling_session(
     Asking(identity): Asking,
     PathId(id): PathId<LabelingSessionId>,
-    State(services): State<Services>,
+    Served(services): Served,
     Query(mask): Query<UpdateMask>,
     seen: Seen,
     Json(mut body): Json<LabelingSessionBody>,
@@ -203,7 +202,7 @@ pub async fn update_labeling_session(
 )]
 pub async fn delete_labeling_session(
     PathId(id): PathId<LabelingSessionId>,
-    State(services): State<Services>,
+    Served(services): Served,
     seen: Seen,
 ) -> Result<JsonAnswer<Done>, Problem> {
     let message = format!("the labeling session {id} is deleted");

@@ -1,13 +1,11 @@
 //! Traces linked to labeling sessions and runs.
 
 use axum::Json as JsonAnswer;
-use axum::extract::State;
 use domain::{LabelingSessionId, RunId, TraceId};
 use serde::{Deserialize, Serialize};
-use service::Services;
 use utoipa::ToSchema;
 
-use crate::extract::{Asking, AtLeastOne, Json, PathId};
+use crate::extract::{Asking, AtLeastOne, Json, PathId, Served};
 use crate::problem::Problem;
 use crate::routes::problems::{BodyProblems, ConflictProblems, UnknownProblems, UpstreamProblems};
 
@@ -60,7 +58,7 @@ pub struct SessionLinks {
 pub async fn link_traces_to_session(
     Asking(identity): Asking,
     PathId(session): PathId<LabelingSessionId>,
-    State(services): State<Services>,
+    Served(services): Served,
     Json(body): Json<LinkToSessionBody>,
 ) -> Result<JsonAnswer<SessionLinks>, Problem> {
     let linked = services
@@ -115,7 +113,7 @@ pub struct RunLinks {
     )
 )]
 pub async fn link_traces_to_run(
-    State(services): State<Services>,
+    Served(services): Served,
     Json(body): Json<LinkToRunBody>,
 ) -> Result<JsonAnswer<RunLinks>, Problem> {
     let linked_count = services.link_traces_to_run(body.run_id, body.trace_ids.0).await?;

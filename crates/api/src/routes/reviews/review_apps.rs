@@ -1,15 +1,13 @@
 //! Review apps.
 
-use axum::extract::State;
 use axum::response::Response;
 use domain::{ExperimentId, LabelSchema, ReviewApp, ReviewAppChange, ReviewAppId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use service::Services;
 use utoipa::ToSchema;
 
 use super::versioned;
-use crate::extract::{Asking, IfMatch, Json, Listing, PathId, Query, Seen, UpdateMask};
+use crate::extract::{Asking, IfMatch, Json, Listing, PathId, Query, Seen, Served, UpdateMask};
 use crate::problem::Problem;
 use crate::routes::problems::{
     BodyProblems, ConflictProblems, QueryProblems, ReadProblems, UnknownProblems, UpstreamProblems,
@@ -48,7 +46,7 @@ pub struct ReviewAppBody {
 )]
 pub async fn list_review_apps(
     Asking(_): Asking,
-    State(services): State<Services>,
+    Served(services): Served,
     Query(listing): Query<Listing>,
 ) -> Result<Response, Problem> {
     let conditions = listing.conditions(&["experiment_id"])?;
@@ -79,7 +77,7 @@ pub async fn list_review_apps(
 pub async fn get_review_app(
     Asking(_): Asking,
     PathId(id): PathId<ReviewAppId>,
-    State(services): State<Services>,
+    Served(services): Served,
 ) -> Result<Response, Problem> {
     let app = services.get_review_app(&id).await?;
     Ok(versioned(&app, app.last_update_time.as_ref()))
@@ -101,7 +99,7 @@ pub async fn get_review_app(
 )]
 pub async fn create_review_app(
     Asking(identity): Asking,
-    State(services): State<Services>,
+    Served(services): Served,
     Json(body): Json<ReviewAppBody>,
 ) -> Result<Response, Problem> {
     let experiment = body
@@ -139,7 +137,7 @@ pub async fn create_review_app(
 pub async fn update_review_app(
     Asking(identity): Asking,
     PathId(id): PathId<ReviewAppId>,
-    State(services): State<Services>,
+    Served(services): Served,
     Query(mask): Query<UpdateMask>,
     seen: Seen,
     Json(body): Json<ReviewAppBody>,

@@ -1,0 +1,163 @@
+//! What is counted, in the text format of Prometheus, read when it is asked for.
+
+use std::fmt::{Error, Result};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use service::BreakerState;
+
+use crate::admission::Turned;
+use crate::state::AppState;
+
+/// The media type of [`text`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All that is counted of a server.
+///
+/// # Errors
+/// When it cannot be written, which would be a fault in its making.
+pub fn text(state: &AppState) -> std::result::Result<String, Error> {
+    let mut registry = Registry::with_prefix("trace_server");
+    registry.register_collector(Box::new(Counted(state.clone())));
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+#[derive(Debug)]
+struct Counted(AppState);
+
+impl Collector for Counted {
+    fn encode(&self, mut to: DescriptorEncoder<'_>) -> Result {
+        self.upstream(&mut to)?;
+        self.taken_on(&mut to)?;
+        self.kept(&mut to)
+    }
+}
+
+impl Counted {
+    fn upstream(&self, to: &mut DescriptorEncoder<'_>) -> Result {
+        let breakers = self.0.services().breakers();
+        let of = |read: fn(&service::BreakerReport) -> u64| {
+            breakers.iter().map(move |(name, report)| (*name, read(report)))
+        };
+        gauges(
+            to,
+            (
+                "upstream_breaker_state",
+                "Whether calls go through: 0 closed, 1 half open, 2 open",
+                "upstream",
+            ),
+            of(|report| state_number(report.state)),
+        )?;
+        counters(
+            to,
+            (
+                "upstream_breaker_opened",
+                "How often a breaker opened",
+                "upstream",
+            ),
+            of(|report| report.opened),
+        )?;
+        counters(
+            to,
+            (
+                "upstream_breaker_refused",
+                "Calls that were not made because a breaker was open",
+                "upstream",
+            ),
+            of(|report| report.refused),
+        )
+    }
+
+    fn taken_on(&self, to: &mut DescriptorEncoder<'_>) -> Result {
+        let admission = self.0.admission();
+        let taken = admission.taken_on();
+        let now = [
+            ("working", taken.requests),
+            ("waiting", taken.waiting),
+            ("sending_large_answer", taken.large_answers),
+        ];
+        gauges(
+            to,
+            ("requests", "Requests by what becomes of them now", "stage"),
+            now.into_iter().map(|(stage, count)| (stage, count as u64)),
+        )?;
+        gauge(
+            to,
+            "connections",
+            "Connections that are open",
+            taken.connections as u64,
+        )?;
+        counters(
+            to,
+            (
+                "turned_away",
+                "What was refused because too much was asked at once",
+                "what",
+            ),
+            Turned::ALL
+                .into_iter()
+                .map(|what| (what.as_str(), admission.turned_away(what))),
+        )
+    }
+
+    fn kept(&self, to: &mut DescriptorEncoder<'_>) -> Result {
+        let services = self.0.services();
+        let (bytes, entries) = services.cache_size();
+        gauge(to, "cache_bytes", "Bytes of all answers that are kept", bytes)?;
+        gauge(to, "cache_entries", "Answers that are kept", entries)?;
+        gauge(
+            to,
+            "span_reads",
+            "Reads of spans under way",
+            services.span_reads() as u64,
+        )?;
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        gauge(to, "tasks", "Tasks of the runtime that are alive", tasks as u64)
+    }
+}
+
+fn state_number(state: BreakerState) -> u64 {
+    match state {
+        BreakerState::Closed => 0,
+        BreakerState::HalfOpen => 1,
+        BreakerState::Open => 2,
+    }
+}
+
+fn gauge(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> Result {
+    let gauge = ConstGauge::new(value);
+    gauge.encode(to.encode_descriptor(name, help, None, gauge.metric_type())?)
+}
+
+/// A name, what it means, and the label that tells the values apart.
+type Described<'a> = (&'a str, &'a str, &'a str);
+
+fn gauges<'a>(
+    to: &mut DescriptorEncoder<'_>,
+    (name, help, label): Described<'_>,
+    values: impl Iterator<Item = (&'a str, u64)>,
+) -> Result {
+    let mut family = to.encode_descriptor(name, help, None, ConstGauge::new(0_u64).metric_type())?;
+    for (word, value) in values {
+        ConstGauge::new(value).encode(family.encode_family(&[(label, word)])?)?;
+    }
+    Ok(())
+}
+
+fn counters<'a>(
+    to: &mut DescriptorEncoder<'_>,
+    (name, help, label): Described<'_>,
+    values: impl Iterator<Item = (&'a str, u64)>,
+) -> Result {
+    let mut family = to.encode_descriptor(name, help, None, ConstCounter::new(0_u64).metric_type())?;
+    for (word, value) in values {
+        ConstCounter::new(value).encode(family.encode_family(&[(label, word)])?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Whose eyes the data is seen with: those of this server's own credentials, or of each user's own token.
+
+use std::sync::Arc;
+
+use mlflow_client::{ConfigError, MlflowClient};
+use ring::digest::{Context, SHA256};
+use secrecy::{ExposeSecret, SecretString};
+use service::{DatabricksReviews, ReviewBackend, Scope, SqlReviews, View};
+use store::Store;
+
+/// Makes the view of each user.
+#[derive(Debug)]
+pub struct UserViews {
+    client: MlflowClient,
+    reviews: ReviewsOfUsers,
+    /// Drawn anew by each process: a digest seen in one says nothing in another.
+    salt: [u8; 32],
+}
+
+/// Where users' reviews are kept.
+#[derive(Debug)]
+pub enum ReviewsOfUsers {
+    /// In the workspace, where each sees what they may.
+    Workspace,
+    /// In our own database; their runs are made in each user's name.
+    Store(Store),
+}
+
+impl UserViews {
+    /// Views of what this client sees, each with a user's own token.
+    pub fn new(client: MlflowClient, reviews: ReviewsOfUsers) -> Self {
+        Self {
+            client,
+            reviews,
+            salt: rand::random(),
+        }
+    }
+
+    /// The view of the user of this name, with this token.
+    ///
+    /// # Errors
+    /// When the token cannot stand in a header.
+    pub fn of(&self, name: &str, token: &SecretString) -> Result<View, ConfigError> {
+        let client = self.client.of_user(token)?;
+        let reviews: Arc<dyn ReviewBackend> = match &self.reviews {
+            ReviewsOfUsers::Workspace => Arc::new(DatabricksReviews::new(client.clone())),
+            ReviewsOfUsers::Store(store) => {
+                Arc::new(SqlReviews::new(store.clone(), Arc::new(client.clone())))
+            }
+        };
+        Ok(View {
+            scope: Scope::of_user(name, self.digest(token)),
+            source: Arc::new(client.clone()),
+            sink: Arc::new(client),
+            reviews,
+        })
+    }
+
+    fn digest(&self, token: &SecretString) -> [u8; 32] {
+        let mut digest = Context::new(&SHA256);
+        digest.update(&self.salt);
+        digest.update(token.expose_secret().as_bytes());
+        let mut bytes = [0; 32];
+        // SHA-256 has as many.
+        bytes.copy_from_slice(digest.finish().as_ref());
+        bytes
+    }
+}
