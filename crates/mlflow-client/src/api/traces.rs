@@ -174,16 +174,12 @@ impl MlflowClient {
             let call = Call::get("traces.info", format!("/api/3.0/mlflow/traces/{id}"));
             match self.transport().json::<InfoAnswer>(&call).await {
                 Err(ClientError::RouteAbsent { .. }) if capabilities.believes_absent(Feature::TracesV3) => {}
-                answer => return answer.map(|answer| answer.trace.trace_info.into()),
+                answer => return asked_for(&call, id, answer?.trace.trace_info.into()),
             }
         }
         let call = Call::get("traces.info_v2", format!("/api/2.0/mlflow/traces/{id}/info"));
-        Ok(self
-            .transport()
-            .json::<InfoAnswerV2>(&call)
-            .await?
-            .trace_info
-            .into())
+        let answer: InfoAnswerV2 = self.transport().json(&call).await?;
+        asked_for(&call, id, answer.trace_info.into())
     }
 
     /// Many traces without spans in one call, or `None` where the server cannot do that. Traces it does not know are
@@ -202,7 +198,26 @@ impl MlflowClient {
             Err(ClientError::RouteAbsent { .. }) if capabilities.believes_absent(Feature::BatchGetInfos) => {
                 Ok(None)
             }
-            answer => Ok(Some(answer?.trace_infos.into_iter().map(Into::into).collect())),
+            answer => {
+                let infos: Vec<TraceInfo> = answer?.trace_infos.into_iter().map(Into::into).collect();
+                let wanted: HashSet<_> = ids.iter().collect();
+                if infos.iter().all(|info| wanted.contains(&info.trace_id)) {
+                    Ok(Some(infos))
+                } else {
+                    Err(call.unreadable(ANOTHER_TRACE))
+                }
+            }
         }
+    }
+}
+
+const ANOTHER_TRACE: &str = "it is about a trace that was not asked for";
+
+/// What was asked for one trace must not be taken from the answer about another: it would be shown, and kept, as that one.
+fn asked_for(call: &Call, id: &TraceId, info: TraceInfo) -> Result<TraceInfo, ClientError> {
+    if info.trace_id == *id {
+        Ok(info)
+    } else {
+        Err(call.unreadable(ANOTHER_TRACE))
     }
 }

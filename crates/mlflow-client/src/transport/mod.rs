@@ -92,6 +92,10 @@ impl Transport {
             call,
             self.retrying(call.operation, call.is_idempotent, || async {
                 let body = self.send(call).await?.whole(self.max_buffered_bytes).await?;
+                // serde would take a list for an object whose members it goes through in order: `[]` for nothing found.
+                if body.trim_ascii_start().starts_with(b"[") {
+                    return Err(call.unreadable("a list in place of an object"));
+                }
                 serde_json::from_slice(&body).map_err(|error| call.malformed(&error))
             }),
         )
