@@ -14,7 +14,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::ids::InvalidId;
+use crate::ids::{InvalidId, TraceId};
 
 /// The attribute that holds a span's type, as JSON text: `"\"TOOL\""`.
 pub const SPAN_TYPE: &str = "mlflow.spanType";
@@ -22,6 +22,8 @@ pub const SPAN_TYPE: &str = "mlflow.spanType";
 pub const SPAN_INPUTS: &str = "mlflow.spanInputs";
 /// The attribute that holds a span's outputs, as JSON text.
 pub const SPAN_OUTPUTS: &str = "mlflow.spanOutputs";
+/// The attribute that holds the id of a span's trace, as JSON text.
+const SPAN_TRACE: &str = "mlflow.traceRequestId";
 
 /// The longest attribute that a summary keeps, in bytes of JSON text.
 const SUMMARY_ATTRIBUTE_MAX_BYTES: usize = 256;
@@ -215,6 +217,18 @@ impl<'a> SpanView<'a> {
         serde_json::from_str(&self.attributes.text(SPAN_TYPE)?).ok()
     }
 
+    /// Whether the span says that it belongs to another trace. Believed only where both ids are of MLflow's own making, so
+    /// that what others write there keeps no trace from being read.
+    pub fn is_surely_not_of(&self, trace: &TraceId) -> bool {
+        let own = self.attributes.text(SPAN_TRACE);
+        let own: Option<String> = own.and_then(|text| serde_json::from_str(&text).ok());
+        let is_own_making = |id: &str| {
+            let hex = id.strip_prefix("tr-").unwrap_or_default();
+            hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        own.is_some_and(|own| own != trace.as_str() && is_own_making(&own) && is_own_making(trace.as_str()))
+    }
+
     /// The span's attributes.
     pub fn attributes(&self) -> &Attributes<'a> {
         &self.attributes
@@ -363,6 +377,31 @@ mod tests {
             let view = SpanView::parse(&text).unwrap();
             let unwrapped = view.attributes().text("k").unwrap();
             prop_assert_eq!(serde_json::from_str::<Value>(&unwrapped).unwrap(), Value::String(value));
+        }
+    }
+
+    #[test]
+    fn only_an_id_of_mlflows_own_making_tells_of_another_trace() {
+        let ids = [
+            "tr-6513270e269e0d37f2a74de452e6b438",
+            "tr-3f3391a3fcdca34a14d3b88c45afc2a0",
+        ];
+        let of = |attributes: String| format!(r#"{{"name": "a", "attributes": {attributes}}}"#);
+        let says = |id: &str| of(format!(r#"{{"mlflow.traceRequestId": "\"{id}\""}}"#));
+        for (span, trace, expected) in [
+            (says(ids[1]), ids[0], true),
+            (says(ids[0]), ids[0], false),
+            (says("request-4711"), ids[0], false),
+            (says(ids[1]), "request-4711", false),
+            (of("{}".to_owned()), ids[0], false),
+            (of(r#"{"mlflow.traceRequestId": 7}"#.to_owned()), ids[0], false),
+        ] {
+            let view = SpanView::parse(&span).unwrap();
+            assert_eq!(
+                view.is_surely_not_of(&trace.parse().unwrap()),
+                expected,
+                "{span} {trace}"
+            );
         }
     }
 }

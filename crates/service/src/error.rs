@@ -72,6 +72,10 @@ pub enum ServiceError {
 pub enum UnreadableSpans {
     #[error("the text ends too early")]
     Truncated,
+    #[error("the text has no list of spans")]
+    NoList,
+    #[error("they are those of another trace")]
+    OfAnotherTrace,
     #[error("byte {offset} of the text is not what {{\"spans\":[…]}} has there")]
     Malformed { offset: u64 },
     #[error("span {index} is not valid JSON")]

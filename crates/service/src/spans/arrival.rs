@@ -1,16 +1,18 @@
 //! Spans out of what a source gives: found in text, or taken as they come.
 
 use bytes::Bytes;
-use domain::span_text;
+use domain::{TraceId, span_text};
 use futures::StreamExt;
 
 use super::scanner::SpanScanner;
+use super::set::view;
 use crate::error::{ServiceError, UnreadableSpans};
 use crate::ports::SpanPieces;
 
 /// Spans while they arrive, each valid JSON.
 pub(super) struct Arrival {
     pieces: SpanPieces,
+    trace: TraceId,
     scanner: SpanScanner,
     span_bytes: usize,
     found: Vec<Bytes>,
@@ -18,9 +20,11 @@ pub(super) struct Arrival {
 }
 
 impl Arrival {
-    pub(super) fn new(pieces: SpanPieces, span_bytes: usize) -> Self {
+    /// What comes in as spans of this trace.
+    pub(super) fn new(pieces: SpanPieces, trace: TraceId, span_bytes: usize) -> Self {
         Self {
             pieces,
+            trace,
             scanner: SpanScanner::new(span_bytes),
             span_bytes,
             found: Vec::new(),
@@ -58,6 +62,10 @@ impl Arrival {
             let index = self.count;
             self.count += 1;
             *span = span_text::checked(std::mem::take(span)).ok_or(UnreadableSpans::InvalidSpan { index })?;
+            // A connection that two calls got mixed up on gives a whole answer, to the other call.
+            if index == 0 && view(span).is_some_and(|span| span.is_surely_not_of(&self.trace)) {
+                return Err(UnreadableSpans::OfAnotherTrace.into());
+            }
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::TraceId;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -77,6 +78,7 @@ struct State {
 /// A trace's spans while they arrive.
 #[derive(Debug)]
 pub(crate) struct SpanFeed {
+    trace: TraceId,
     limits: FeedLimits,
     state: Mutex<State>,
     /// Spans came, or the end.
@@ -87,7 +89,7 @@ pub(crate) struct SpanFeed {
 
 impl SpanFeed {
     /// A feed and its first reader.
-    pub(crate) fn new(limits: FeedLimits) -> (Arc<Self>, FeedReader) {
+    pub(crate) fn new(trace: TraceId, limits: FeedLimits) -> (Arc<Self>, FeedReader) {
         let state = State {
             spans: VecDeque::new(),
             first: 0,
@@ -100,6 +102,7 @@ impl SpanFeed {
             task: None,
         };
         let feed = Arc::new(Self {
+            trace,
             limits,
             state: Mutex::new(state),
             news: Notify::new(),
@@ -172,7 +175,7 @@ impl SpanFeed {
         {
             self.begin_flowing(guard)?;
         }
-        let mut arrival = Arrival::new(body.pieces, limit);
+        let mut arrival = Arrival::new(body.pieces, self.trace.clone(), limit);
         while let Some(found) = arrival.next().await {
             let found = found?;
             if !found.is_empty() && self.publish(found) {

@@ -14,6 +14,10 @@ const LIMITS: FeedLimits = FeedLimits {
     patience: Duration::from_mins(1),
 };
 
+fn new_feed() -> (Arc<SpanFeed>, FeedReader) {
+    SpanFeed::new("tr-1".parse().unwrap(), LIMITS)
+}
+
 fn span(index: usize) -> String {
     format!(r#"{{"i":{index},"pad":"{}"}}"#, "x".repeat(80))
 }
@@ -55,7 +59,7 @@ fn expected(count: usize) -> Vec<Bytes> {
 
 #[tokio::test]
 async fn small_spans_are_shared_and_closed_with_their_set() {
-    let ((feed, first), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let ((feed, first), taken) = (new_feed(), Arc::default());
     let second = feed.join().unwrap();
     let (tell, mut closed) = mpsc::unbounded_channel();
     feed.start(opened(body(5, &taken)), move |set| {
@@ -73,7 +77,7 @@ async fn small_spans_are_shared_and_closed_with_their_set() {
 
 #[tokio::test]
 async fn large_spans_flow_no_faster_than_the_slowest_reader() {
-    let ((feed, slow), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let ((feed, slow), taken) = (new_feed(), Arc::default());
     let fast = feed.join().unwrap();
     let (tell, mut closed) = mpsc::unbounded_channel();
     feed.start(opened(body(200, &taken)), move |set| {
@@ -97,7 +101,7 @@ async fn large_spans_flow_no_faster_than_the_slowest_reader() {
 
 #[tokio::test]
 async fn an_announced_length_over_the_limit_flows_at_once() {
-    let ((feed, reader), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let ((feed, reader), taken) = (new_feed(), Arc::default());
     let body = SpanBody {
         content_length: Some(5000),
         largest_span: None,
@@ -112,7 +116,7 @@ async fn an_announced_length_over_the_limit_flows_at_once() {
 
 #[tokio::test]
 async fn an_announced_span_over_the_limit_is_refused_before_it_is_read() {
-    let ((feed, reader), taken) = (SpanFeed::new(LIMITS), Arc::<AtomicUsize>::default());
+    let ((feed, reader), taken) = (new_feed(), Arc::<AtomicUsize>::default());
     let body = SpanBody {
         largest_span: Some(10_001),
         ..body(3, &taken)
@@ -128,7 +132,7 @@ async fn an_announced_span_over_the_limit_is_refused_before_it_is_read() {
 
 #[tokio::test]
 async fn the_read_stops_when_the_last_reader_leaves() {
-    let ((feed, stayed), taken) = (SpanFeed::new(LIMITS), Arc::<AtomicUsize>::default());
+    let ((feed, stayed), taken) = (new_feed(), Arc::<AtomicUsize>::default());
     let left = feed.join().unwrap();
     let (tell, mut closed) = mpsc::unbounded_channel();
     let pending = SpanBody {
@@ -166,7 +170,7 @@ impl Drop for OnDrop {
 
 #[tokio::test]
 async fn a_reader_may_leave_a_small_read_to_the_cache() {
-    let ((feed, reader), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let ((feed, reader), taken) = (new_feed(), Arc::default());
     let (tell, mut closed) = mpsc::unbounded_channel();
     feed.start(opened(body(5, &taken)), move |set| {
         tell.send(set.map(|set| set.len())).unwrap();
@@ -177,7 +181,7 @@ async fn a_reader_may_leave_a_small_read_to_the_cache() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_holds_the_others_up_is_cut_off() {
-    let ((feed, mut stuck), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let ((feed, mut stuck), taken) = (new_feed(), Arc::default());
     let fast = feed.join().unwrap();
     feed.start(opened(body(200, &taken)), |_| {});
     assert_eq!(all(fast).await.unwrap(), expected(200));
@@ -186,7 +190,7 @@ async fn a_reader_that_holds_the_others_up_is_cut_off() {
 
 #[tokio::test]
 async fn a_failure_half_way_reaches_every_reader_and_makes_no_set() {
-    let ((feed, one), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let ((feed, one), taken) = (new_feed(), Arc::default());
     let two = feed.join().unwrap();
     let SpanPieces::Text(whole) = body(3, &taken).pieces else {
         panic!("not text")
@@ -210,7 +214,7 @@ async fn a_failure_half_way_reaches_every_reader_and_makes_no_set() {
 
 #[tokio::test]
 async fn a_span_that_is_no_json_is_named() {
-    let (feed, reader) = SpanFeed::new(LIMITS);
+    let (feed, reader) = new_feed();
     let text = Bytes::from_static(br#"{"spans":[{"a":1},{"a":x}]}"#);
     let body = SpanBody {
         content_length: None,
@@ -230,7 +234,7 @@ async fn a_span_that_is_no_json_is_named() {
 
 #[tokio::test]
 async fn a_read_that_nobody_reads_any_more_ends_when_it_becomes_too_large() {
-    let ((feed, mut first), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let ((feed, mut first), taken) = (new_feed(), Arc::default());
     let (tell, mut closed) = mpsc::unbounded_channel();
     feed.start(opened(body(1000, &taken)), move |set| {
         tell.send(set.is_some()).unwrap();
@@ -252,7 +256,7 @@ async fn a_read_that_nobody_reads_any_more_ends_when_it_becomes_too_large() {
 
 #[tokio::test(start_paused = true)]
 async fn a_read_whose_only_reader_stalls_ends() {
-    let ((feed, first), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let ((feed, first), taken) = (new_feed(), Arc::default());
     feed.start(opened(body(1000, &taken)), |_| {});
     let mut stalled = first;
     while !feed.state().is_flowing {
@@ -272,7 +276,7 @@ async fn a_read_whose_only_reader_stalls_ends() {
 
 #[tokio::test]
 async fn all_who_want_all_or_nothing_are_told_that_it_is_too_large() {
-    let ((feed, first), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let ((feed, first), taken) = (new_feed(), Arc::default());
     let second = feed.join().unwrap();
     feed.start(opened(body(100, &taken)), |_| {});
     let (first, second) = tokio::join!(first.gather(Place::GivenUp), second.gather(Place::GivenUp));
@@ -285,7 +289,7 @@ async fn all_who_want_all_or_nothing_are_told_that_it_is_too_large() {
 
 #[tokio::test]
 async fn who_wants_all_or_nothing_holds_nobody_up() {
-    let ((feed, first), taken) = (SpanFeed::new(LIMITS), Arc::default());
+    let ((feed, first), taken) = (new_feed(), Arc::default());
     let second = feed.join().unwrap();
     feed.start(opened(body(100, &taken)), |_| {});
     let gathered = second.gather(Place::GivenUp);
@@ -301,10 +305,10 @@ async fn whole_spans_are_taken_as_they_come_if_none_is_too_large() {
         largest_span: None,
         pieces: SpanPieces::Spans(stream::iter([Ok(Vec::new()), Ok(spans)]).boxed()),
     };
-    let (feed, reader) = SpanFeed::new(LIMITS);
+    let (feed, reader) = new_feed();
     feed.start(opened(whole(expected(3))), |_| {});
     assert_eq!(all(reader).await.unwrap(), expected(3));
-    let (feed, reader) = SpanFeed::new(LIMITS);
+    let (feed, reader) = new_feed();
     let large = format!("\"{}\"", "x".repeat(LIMITS.span_bytes));
     feed.start(opened(whole(vec![large.into()])), |_| {});
     let error = all(reader).await.unwrap_err();

@@ -50,6 +50,8 @@ pub(crate) struct SpanScanner {
     in_string: bool,
     escaped: bool,
     key: Vec<u8>,
+    /// Whether the list of spans came.
+    has_list: bool,
     /// The part of a span that earlier pieces held.
     partial: BytesMut,
     consumed: u64,
@@ -65,6 +67,7 @@ impl SpanScanner {
             in_string: false,
             escaped: false,
             key: Vec::new(),
+            has_list: false,
             partial: BytesMut::new(),
             consumed: 0,
             span_limit,
@@ -95,10 +98,10 @@ impl SpanScanner {
 
     /// Says whether the text was whole.
     pub(crate) fn finish(&self) -> Result<(), UnreadableSpans> {
-        if self.state == State::End {
-            Ok(())
-        } else {
-            Err(UnreadableSpans::Truncated)
+        match self.state {
+            State::End if self.has_list => Ok(()),
+            State::End => Err(UnreadableSpans::NoList),
+            _ => Err(UnreadableSpans::Truncated),
         }
     }
 
@@ -127,7 +130,10 @@ impl SpanScanner {
             }
             (State::KeyOrEnd | State::AfterMember | State::SkippingScalar, b'}') => State::End,
             (State::Colon, b':') => State::Value,
-            (State::Value, b'[') if self.key == b"spans" => State::SpanOrEnd,
+            (State::Value, b'[') if self.key == b"spans" => {
+                self.has_list = true;
+                State::SpanOrEnd
+            }
             (State::Value, b'{' | b'[' | b'"') => State::Skipping,
             (State::Value, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => State::SkippingScalar,
             (State::SpanOrEnd | State::Span, b'{') => State::InSpan,
@@ -337,6 +343,9 @@ mod tests {
             );
         }
         assert!(matches!(scan(b"", &[]), Err(UnreadableSpans::Truncated)));
+        for text in [&b"{}"[..], b"{\"spans\":null}", b"{\"error\":{\"spans\":[]}}"] {
+            assert!(matches!(scan(text, &[]), Err(UnreadableSpans::NoList)));
+        }
     }
 
     #[test]
