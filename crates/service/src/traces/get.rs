@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use domain::TraceId;
 use domain::span::{SPAN_INPUTS, SPAN_OUTPUTS, SpanView};
+use futures::FutureExt;
 use futures::stream::{self, BoxStream, StreamExt};
 use serde_json::value::RawValue;
 
@@ -22,8 +23,8 @@ impl Services {
     /// an empty list and, when it is finished, an `error` beside it.
     pub async fn get_trace(&self, id: &TraceId, freshness: Freshness) -> Result<Answer, ServiceError> {
         let spans = self.included_spans(id, SpanInclusion::Full, Place::Kept, freshness);
-        let (info, spans) = tokio::join!(self.trace_info(id, freshness), spans);
-        let info = info?;
+        // Spans may come for minutes: without an info they need not be waited for.
+        let (info, spans) = tokio::try_join!(self.trace_info(id, freshness), spans.map(Ok))?;
         let (spans, origin_of_spans) = excused(spans, &info.value)?;
         let origin = Origin::from(&info).and(origin_of_spans);
         let body = TracePart {
