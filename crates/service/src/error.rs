@@ -60,6 +60,8 @@ pub enum ServiceError {
     Upstream(Arc<UpstreamError>),
     #[error("the spans of the trace cannot be read: {0}")]
     UnreadableSpans(#[from] UnreadableSpans),
+    #[error("the trace has too many spans to be summarised at once")]
+    TooManySpans,
     #[error("the reader was too slow for {0:?} and was cut off")]
     TooSlow(Duration),
     #[error("the work was interrupted")]
@@ -159,7 +161,7 @@ impl ServiceError {
             Self::Store(error) if error.is_transient() => ErrorCode::UpstreamUnavailable,
             Self::Store(_) => ErrorCode::InternalServerError,
             Self::AccessDenied(_) => ErrorCode::AuthorizationError,
-            Self::UnreadableSpans(_) => ErrorCode::UpstreamError,
+            Self::UnreadableSpans(_) | Self::TooManySpans => ErrorCode::UpstreamError,
             Self::TooSlow(_) | Self::Interrupted => ErrorCode::UpstreamUnavailable,
             Self::Upstream(error) => error.code(),
         }

@@ -201,6 +201,9 @@ impl Services {
     }
 
     /// Summaries of a trace's spans, kept under their own key for as long as the spans they were made of are fresh.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooManySpans`] when even the summaries are too large to be held; they can still be streamed.
     pub(crate) async fn span_summaries(
         &self,
         id: &TraceId,
@@ -217,7 +220,7 @@ impl Services {
                     (summarised(set).await?, left)
                 }
                 Gathered::Flowing(reader) => (
-                    summarised_while_flowing(reader).await?,
+                    summarised_while_flowing(reader, services.feed_limits.shared_bytes).await?,
                     services.cache.policy().in_progress_ttl,
                 ),
                 Gathered::TooLarge => return Err(ServiceError::Interrupted),
@@ -298,12 +301,17 @@ impl Services {
                 .any(|key| self.fresh_set(key, id).is_some())
         };
         if detail == SpanDetail::Summary && freshness == Freshness::Cached && is_kept() {
-            let Served { value, status, age } = self.span_summaries(id, freshness).await?;
-            return Ok(Served {
-                value: SpanReader::summaries(value),
-                status,
-                age,
-            });
+            match self.span_summaries(id, freshness).await {
+                Err(ServiceError::TooManySpans) => {}
+                summaries => {
+                    let Served { value, status, age } = summaries?;
+                    return Ok(Served {
+                        value: SpanReader::summaries(value),
+                        status,
+                        age,
+                    });
+                }
+            }
         }
         Ok(self.open_spans(id, freshness))
     }
@@ -411,10 +419,20 @@ async fn summarised(set: Arc<SpanSet>) -> Result<Arc<SpanSet>, ServiceError> {
         .map_err(|_| ServiceError::Interrupted)
 }
 
-async fn summarised_while_flowing(mut reader: FeedReader) -> Result<Arc<SpanSet>, ServiceError> {
-    let mut summaries = Vec::new();
+async fn summarised_while_flowing(
+    mut reader: FeedReader,
+    limit: usize,
+) -> Result<Arc<SpanSet>, ServiceError> {
+    let (mut summaries, mut bytes) = (Vec::new(), 0);
     while let Some(spans) = reader.next().await {
-        summaries.extend(spans?.iter().map(|span| filter::summary(span)));
+        for span in spans? {
+            let summary = filter::summary(&span);
+            bytes += summary.len();
+            summaries.push(summary);
+            if bytes > limit {
+                return Err(ServiceError::TooManySpans);
+            }
+        }
     }
     Ok(Arc::new(SpanSet::join(&summaries)))
 }

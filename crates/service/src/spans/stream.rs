@@ -1,6 +1,7 @@
 //! Spans one after the other, from the cache or while they arrive, picked and shortened as asked.
 
 use std::sync::Arc;
+use std::vec;
 
 use bytes::Bytes;
 use domain::SpanId;
@@ -76,6 +77,8 @@ pub struct SpanStream {
     reader: Option<SpanReader>,
     sieve: SpanSieve,
     query: SpanQuery,
+    /// What the reader gave and nobody has looked at.
+    come: vec::IntoIter<Bytes>,
     /// The first batch, taken to see whether there is one.
     begun: Option<Vec<Bytes>>,
 }
@@ -86,6 +89,7 @@ impl SpanStream {
             reader: Some(reader),
             sieve: SpanSieve::new(query.clone()),
             query,
+            come: Vec::new().into_iter(),
             begun: None,
         }
     }
@@ -131,25 +135,37 @@ impl SpanStream {
 
     async fn read(&mut self) -> Option<Result<Vec<Bytes>, ServiceError>> {
         loop {
+            let wanted = self.sift_some();
+            if !wanted.is_empty() {
+                return Some(Ok(wanted));
+            }
             if self.sieve.is_done() {
                 self.leave();
             }
             match self.reader.as_mut()?.next().await? {
-                Ok(spans) => {
-                    let wanted: Vec<_> = spans
-                        .into_iter()
-                        .filter_map(|span| self.sieve.sift(span))
-                        .collect();
-                    if !wanted.is_empty() {
-                        return Some(Ok(wanted));
-                    }
-                }
+                Ok(spans) => self.come = spans.into_iter(),
                 Err(error) => {
                     self.reader = None;
                     return Some(Err(error));
                 }
             }
         }
+    }
+
+    /// What is wanted of the spans that have come, so many bytes at a time: the summaries of many small spans are far larger
+    /// than they are.
+    fn sift_some(&mut self) -> Vec<Bytes> {
+        let (mut wanted, mut bytes) = (Vec::new(), 0);
+        while bytes < BATCH_BYTES {
+            let Some(span) = self.come.next() else {
+                break;
+            };
+            if let Some(span) = self.sieve.sift(span) {
+                bytes += span.len();
+                wanted.push(span);
+            }
+        }
+        wanted
     }
 
     /// The reader goes; a small read under way runs on for the cache.

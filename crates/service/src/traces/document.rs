@@ -13,7 +13,7 @@ use crate::answer::{AnswerBody, Fingerprint, Origin};
 use crate::cache::Freshness;
 use crate::error::{ErrorCode, ServiceError};
 use crate::records::to_json;
-use crate::spans::{Gathered, Place, SpanQuery, SpanSet, SpanStream};
+use crate::spans::{Gathered, Place, SpanDetail, SpanQuery, SpanSet, SpanStream};
 
 /// How much of the spans a trace is shown with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,7 +156,13 @@ impl Services {
         match inclusion {
             SpanInclusion::None => Ok((SpanPart::Empty, Origin::OWN)),
             SpanInclusion::Summary => {
-                let summaries = self.span_summaries(id, freshness).await?;
+                let summaries = match self.span_summaries(id, freshness).await {
+                    Err(ServiceError::TooManySpans) => {
+                        let spans = self.spans_when_polled(id, SpanDetail::Summary, freshness);
+                        return Ok((spans, Origin::ASKED));
+                    }
+                    summaries => summaries?,
+                };
                 let origin = Origin::from(&summaries);
                 Ok((SpanPart::Summaries(summaries.value), origin))
             }
@@ -168,7 +174,7 @@ impl Services {
                     Gathered::Flowing(reader) => {
                         SpanPart::Arriving(SpanStream::flowing(reader, SpanQuery::default()).into_document())
                     }
-                    Gathered::TooLarge => self.spans_when_polled(id, freshness),
+                    Gathered::TooLarge => self.spans_when_polled(id, SpanDetail::Full, freshness),
                 };
                 Ok((part, origin))
             }
@@ -194,12 +200,16 @@ impl Services {
         Some((part(served.value), origin))
     }
 
-    /// A trace's whole spans, read only once the stream is polled. For a trace that is too large to be held while
-    /// others of a list are written, and whose reader would hold up the upstream meanwhile.
-    fn spans_when_polled(&self, id: &TraceId, freshness: Freshness) -> SpanPart {
+    /// A trace's spans, read only once the stream is polled. For a trace that is too large to be held while others of a
+    /// list are written, and whose reader would hold up the upstream meanwhile.
+    fn spans_when_polled(&self, id: &TraceId, detail: SpanDetail, freshness: Freshness) -> SpanPart {
         let (services, id) = (self.clone(), id.clone());
+        let query = SpanQuery {
+            detail,
+            ..SpanQuery::default()
+        };
         let opened = stream::once(async move {
-            match services.stream_spans(&id, SpanQuery::default(), freshness).await {
+            match services.stream_spans(&id, query, freshness).await {
                 Ok((spans, _)) => spans.into_document(),
                 Err(error) => stream::iter([Ok(missing(&PartError::from(&error)))]).boxed(),
             }
