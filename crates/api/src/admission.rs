@@ -6,7 +6,7 @@
 //! - Connections are taken up to a number. A few more are heard in an anteroom, long enough to answer whether we live.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
@@ -45,6 +45,7 @@ pub struct Admission {
     large_answers: Arc<Semaphore>,
     connections: Arc<Semaphore>,
     anteroom: Arc<Semaphore>,
+    is_leaving: AtomicBool,
     turned_away: [AtomicU64; Turned::ALL.len()],
 }
 
@@ -96,6 +97,7 @@ impl Admission {
             large_answers: Arc::new(Semaphore::new(limits.large_answers)),
             connections: Arc::new(Semaphore::new(limits.connections)),
             anteroom: Arc::new(Semaphore::new(ANTEROOM)),
+            is_leaving: AtomicBool::new(false),
             turned_away: [const { AtomicU64::new(0) }; Turned::ALL.len()],
         }
     }
@@ -146,6 +148,16 @@ impl Admission {
             self.turned_away[Turned::Connection as usize].fetch_add(1, Ordering::Relaxed);
             free(&self.anteroom).map(Place::Anteroom)
         })
+    }
+
+    /// From now on whoever is answered is told to ask elsewhere.
+    pub fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server is about to end.
+    pub fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Relaxed)
     }
 
     /// Turns a request away.

@@ -8,6 +8,7 @@ pub mod admission;
 pub mod check;
 pub mod config;
 pub mod demo;
+mod doors;
 pub mod extract;
 pub mod frontend;
 pub mod metrics;

@@ -91,20 +91,30 @@ async fn outermost(request: Request, next: Next) -> Response {
     observed.end(response)
 }
 
-/// Takes a request on, or says why not.
+/// Takes a request on, or says why not; tells who asks of a server that is about to end to ask elsewhere.
 async fn within_bounds(State(Bounds(limits)): State<Bounds>, request: Request, next: Next) -> Response {
+    let mut response = answered(&limits, request, next).await;
+    if limits.admission.is_leaving() {
+        // HTTP/2 has its own way to say it.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
+}
+
+async fn answered(limits: &Limits, request: Request, next: Next) -> Response {
     if let Err(problem) = origin::check(&request, &limits.allowed_origins) {
         return problem.into_response();
     }
     // Whether we live is answered whatever else is done.
     if is_of_watchers(request.uri().path()) {
-        return answered_in_any_case(&limits, request, next).await;
+        return answered_in_any_case(limits, request, next).await;
     }
     if request.extensions().get::<FromAnteroom>().is_some() {
         return limits.admission.turn_away(Turned::Request).into_response();
     }
     match limits.admission.turn().await {
-        Ok(_turn) => answered_in_any_case(&limits, request, next).await,
+        Ok(_turn) => answered_in_any_case(limits, request, next).await,
         Err(problem) => problem.into_response(),
     }
 }
