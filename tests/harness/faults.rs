@@ -1,6 +1,7 @@
 //! What a test may do to the calls that come by: count them, hold them, fail them.
 
-use std::sync::Mutex;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -8,7 +9,8 @@ use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::Value;
 use tokio::sync::watch;
 
 /// A call that came by.
@@ -55,20 +57,76 @@ pub enum Fault {
     HeldAfter(u64, Gate),
     /// Its answer breaks off after so many bytes.
     CutAfter(u64),
+    /// Its answer's body is what this makes of it.
+    Changed(Change),
+    /// It is answered with what this gives, piece by piece, as JSON.
+    Told(Pieces),
 }
 
 impl Fault {
-    /// Waits as it must; then how much of the answer may pass, or the answer itself.
-    pub(crate) async fn before_passing(self) -> Result<Limit, Box<Response>> {
+    /// [`Fault::Changed`].
+    pub fn changed(change: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::Changed(Change(Arc::new(change)))
+    }
+
+    /// [`Fault::Changed`] for a body that is JSON.
+    pub fn changed_json(change: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
+        Self::changed(move |body| {
+            let mut json = serde_json::from_slice(&body).expect("MLflow answers JSON");
+            change(&mut json);
+            json.to_string().into_bytes()
+        })
+    }
+
+    /// [`Fault::Told`].
+    pub fn told<I>(pieces: impl Fn() -> I + Send + Sync + 'static) -> Self
+    where
+        I: Iterator<Item = Bytes> + Send + 'static,
+    {
+        let body = move || Body::from_stream(stream::iter(pieces().map(Ok::<_, Infallible>)));
+        Self::Told(Pieces(Arc::new(body)))
+    }
+}
+
+/// What is made of a body.
+#[derive(Clone)]
+pub struct Change(Arc<dyn Fn(Vec<u8>) -> Vec<u8> + Send + Sync>);
+
+/// What is answered in the place of MLflow.
+#[derive(Clone)]
+pub struct Pieces(Arc<dyn Fn() -> Body + Send + Sync>);
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Change").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Pieces {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pieces").finish_non_exhaustive()
+    }
+}
+
+impl Fault {
+    /// Waits as it must; then what becomes of the answer, or the answer itself.
+    pub(crate) async fn before_passing(self) -> Result<Passing, Box<Response>> {
         match self {
             Self::None => {}
             Self::Status(status, headers, body) => return Err(Box::new(answer(status, headers, body))),
             Self::Delayed(time) => tokio::time::sleep(time).await,
             Self::Held(gate) => gate.passed().await,
-            Self::HeldAfter(bytes, gate) => return Ok(Limit(bytes, Some(gate))),
-            Self::CutAfter(bytes) => return Ok(Limit(bytes, None)),
+            Self::HeldAfter(bytes, gate) => return Ok(Passing::Limited(Limit(bytes, Some(gate)))),
+            Self::CutAfter(bytes) => return Ok(Passing::Limited(Limit(bytes, None))),
+            Self::Changed(change) => return Ok(Passing::Changed(change)),
+            Self::Told(Pieces(body)) => {
+                let mut response = Response::new(body());
+                let json = HeaderValue::from_static("application/json");
+                response.headers_mut().insert(header::CONTENT_TYPE, json);
+                return Err(Box::new(response));
+            }
         }
-        Ok(Limit(u64::MAX, None))
+        Ok(Passing::Whole)
     }
 }
 
@@ -82,16 +140,36 @@ fn answer(status: u16, headers: Vec<(&'static str, &'static str)>, body: &'stati
     response
 }
 
+/// What becomes of an answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Passing {
+    Whole,
+    Limited(Limit),
+    Changed(Change),
+}
+
+impl Passing {
+    pub(crate) async fn over(self, answer: Response) -> Response {
+        match self {
+            Self::Whole => answer,
+            Self::Limited(limit) => answer.map(|body| limit.over(body)),
+            Self::Changed(Change(change)) => {
+                let (mut head, body) = answer.into_parts();
+                let body = to_bytes(body, 64 << 20).await.expect("the real answer is whole");
+                head.headers.remove(header::CONTENT_LENGTH);
+                Response::from_parts(head, change(body.into()).into())
+            }
+        }
+    }
+}
+
 /// How many bytes of an answer may pass before it waits for the gate, or breaks off where there is none.
 #[derive(Debug, Clone)]
 pub(crate) struct Limit(u64, Option<Gate>);
 
 impl Limit {
-    pub(crate) fn over(self, body: Body) -> Body {
+    fn over(self, body: Body) -> Body {
         let Self(limit, gate) = self;
-        if limit == u64::MAX {
-            return body;
-        }
         let chunks = body.into_data_stream();
         let limited = stream::unfold((chunks, 0_u64), move |(mut chunks, passed)| {
             let gate = gate.clone();

@@ -5,6 +5,7 @@
 //! - [`TraceServer`]: the binary, started for one test on a free port; an [`Asker`] asks it as one user.
 //! - [`compare_all`]: holds all that it answers about the sample traces against what MLflow's own SDK reads.
 //! - [`Proxy`]: stands between it and MLflow, counts the calls, and fails or holds them as a test asks.
+//! - [`Wire`]: stands there as well, below HTTP: refuses, cuts, slows down and corrupts bytes as a test asks.
 //! - [`Workspace`]: the one stand-in, for a Databricks workspace, with a real MLflow behind it.
 
 #![expect(
@@ -23,6 +24,7 @@ mod postgres;
 mod proxy;
 mod server;
 mod upstream;
+mod wire;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -35,6 +37,7 @@ pub use postgres::{Database, Postgres};
 pub use proxy::Proxy;
 pub use server::{TraceServer, http_client};
 pub use upstream::{FilterSeed, Seed, Upstream};
+pub use wire::{Line, Traffic, Wire};
 
 /// 32 random hexadecimal digits.
 fn random_hex() -> String {

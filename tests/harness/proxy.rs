@@ -106,7 +106,7 @@ async fn pass(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let call = Call::read(request).await;
     inner.watch.note(&call);
     match inner.watch.fault(&call).before_passing().await {
-        Ok(limit) => forwarded(inner, call).await.map(|body| limit.over(body)),
+        Ok(passing) => passing.over(forwarded(inner, call).await).await,
         Err(answer) => *answer,
     }
 }

@@ -115,10 +115,10 @@ async fn watched(State(inner): State<Arc<Inner>>, request: Request, next: Next) 
         return Refusal::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", text).into_response();
     }
     match inner.watch.fault(&call).before_passing().await {
-        Ok(limit) => {
+        Ok(passing) => {
             parts.headers = call.headers;
             let answer = next.run(Request::from_parts(parts, Body::from(call.body))).await;
-            answer.map(|body| limit.over(body))
+            passing.over(answer).await
         }
         Err(answer) => *answer,
     }
