@@ -8,6 +8,7 @@ mod batch;
 mod check;
 mod coalescing;
 mod conditions;
+mod corrupt;
 mod databricks;
 mod errors;
 mod fallbacks;

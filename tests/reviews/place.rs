@@ -1,5 +1,6 @@
 //! A server with reviews kept in one way or another, on an experiment of the test's own.
 
+use futures::stream::{self, StreamExt};
 use harness::{Database, OWNER, Postgres, Proxy, TOKEN, TraceServer, Upstream, Workspace};
 use serde_json::{Value, json};
 
@@ -87,11 +88,8 @@ impl Place {
 
     /// Traces without spans, made for the test; the newest last.
     pub(crate) async fn traces(&self, count: usize) -> Vec<String> {
-        let mut ids = Vec::new();
-        for nth in 0..count {
-            ids.push(new_trace(&self.upstream, &self.experiment, nth).await);
-        }
-        ids
+        let made = (0..count).map(|nth| new_trace(&self.upstream, &self.experiment, nth));
+        stream::iter(made).buffered(4).collect().await
     }
 
     /// A label schema of free text.
