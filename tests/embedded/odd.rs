@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use serde_json::json;
+use sqlx::Connection;
 
 use crate::Kind;
 use crate::store::OwnStore;
@@ -107,6 +108,69 @@ async fn spans_that_are_no_json_are_refused_and_hide_no_others(kind: Kind) {
             "{trace}"
         );
     }
+}
+
+/// SQLite takes any bytes for a text, and any value for a column's.
+#[tokio::test]
+async fn bytes_that_are_no_text_are_refused_and_hide_no_other() {
+    let store = OwnStore::new(Kind::Sqlite).await;
+    let (odd, good) = (&store.traces[1], &store.traces[0]);
+    let server = store.server().await;
+    let asker = server.as_local_user();
+    let file = format!("sqlite://{}", store.file().display());
+    let mut connection = sqlx::SqliteConnection::connect(&file).await.unwrap();
+    let not_utf8 = "CAST(x'7b226e616d65223a2022ff227d' AS TEXT)";
+    for (column, value, is_of_info) in [
+        ("trace_info SET request_preview", not_utf8, true),
+        ("trace_info SET request_preview", "x'ff00'", true),
+        ("spans SET content", not_utf8, false),
+        ("spans SET content", "x'ff00'", false),
+        ("spans SET content", "7", false),
+    ] {
+        let case = format!("{column} = {value}");
+        let (name, key) = column.split_once(" SET ").unwrap();
+        let id = if is_of_info { "request_id" } else { "trace_id" };
+        let keep = format!(
+            "CREATE TABLE kept AS SELECT rowid AS place, {key} AS was FROM {name} WHERE {id} = '{odd}'"
+        );
+        run(&mut connection, &keep).await;
+        run(
+            &mut connection,
+            &format!("UPDATE {column} = {value} WHERE {id} = '{odd}'"),
+        )
+        .await;
+        let batch = json!({"trace_ids": [odd, good], "include_spans": true});
+        let batch = asker
+            .request(http::Method::POST, "/api/traces/batch")
+            .json(&batch);
+        let (status, batch) = harness::answer(batch.header("cache-control", "no-cache")).await;
+        assert_eq!(status, StatusCode::OK, "{case}: {batch}");
+        assert!(batch["traces"][0].is_null(), "{case}: {batch}");
+        assert_eq!(batch["errors"][odd]["code"], "UPSTREAM_ERROR", "{case}: {batch}");
+        let spans = &batch["traces"][1]["data"]["spans"];
+        assert!(
+            spans.as_array().is_some_and(|spans| !spans.is_empty()),
+            "{case}: {batch}"
+        );
+        let path = format!("/api/traces/{odd}");
+        let (status, problem) = harness::answer(asker.get(&path).header("cache-control", "no-cache")).await;
+        assert_eq!(status, StatusCode::BAD_GATEWAY, "{case}: {problem}");
+        let back = format!(
+            "UPDATE {column} = (SELECT was FROM kept WHERE place = {name}.rowid) WHERE {id} = '{odd}'"
+        );
+        run(&mut connection, &back).await;
+        run(&mut connection, "DROP TABLE kept").await;
+        let trace = harness::answer(asker.get(&path).header("cache-control", "no-cache"))
+            .await
+            .1;
+        assert_eq!(trace["info"]["trace_id"], odd.as_str(), "{case}: {trace}");
+        assert!(trace["data"]["error"].is_null(), "{case}: {trace}");
+    }
+}
+
+async fn run(connection: &mut sqlx::SqliteConnection, sql: &str) {
+    let statement = sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()));
+    statement.execute(connection).await.unwrap();
 }
 
 async fn archived_spans_are_told_to_be_archived(kind: Kind) {

@@ -9,8 +9,12 @@ use crate::span_v2;
 
 /// Checks a span and mends the two things that Python writes and JSON does not have or a line-based format cannot
 /// hold: bare `NaN`, `Infinity` and `-Infinity` (they become text, as protobuf's JSON has them) and line breaks
-/// between tokens (they become spaces). `None` when it is not JSON even so.
+/// between tokens (they become spaces). `None` when it is not a JSON object even so.
 pub fn checked(span: Bytes) -> Option<Bytes> {
+    // A database keeps any value where a span's text belongs.
+    if !span.trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
     let span = if memchr2(b'\n', b'\r', &span).is_some() {
         on_one_line(&span)
     } else {
@@ -125,6 +129,9 @@ mod tests {
             b"{\"a\":NaNa}",
             b"{\"a\" 1}",
             b"{\"a\":01}",
+            b"7",
+            b"[{}]",
+            b"",
         ] {
             assert_eq!(checked(Bytes::copy_from_slice(text)), None, "{text:?}");
         }
