@@ -5,7 +5,7 @@ SERVE := tests/mlflow/serve.py
 SAMPLES := target/mlflow/samples
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-mlflow test lint bench openapi
+.PHONY: help run run-mlflow test lint bench soak openapi
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,7 @@ test: lint ## lint, then all tests against real servers: MLflow, new, old and on
 	$(CARGO) build --locked --package trace-server
 	tests/postgres/serve.py -- $(SERVE) -- $(SERVE) --version 2.22.1 --env-prefix MLFLOW2 -- \
 	    $(SERVE) --store TEST_POSTGRES_URL --env-prefix MLFLOWPG --workers 1 -- tests/run_tests.sh
+	$(SERVE) -- tests/soak/run.py target/debug/trace-server --minutes 0.5
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check
@@ -32,6 +33,10 @@ lint: ## formatting, clippy, documentation
 bench: ## measure us beside MLflow, nginx and the old backend in one run; writes docs/benchmarks.md
 	$(CARGO) build --release --locked --package trace-server
 	$(SERVE) -- tests/bench/run.py target/release/trace-server --report docs/benchmarks.md
+
+soak: ## load it for SOAK_MINUTES (10) while MLflow fails every 20 s, hold every answer against what is true; writes docs/soak.md
+	$(CARGO) build --release --locked --package trace-server
+	$(SERVE) -- tests/soak/run.py target/release/trace-server --report docs/soak.md
 
 openapi: ## write openapi/openapi.json anew
 	$(CARGO) run --locked --quiet --package trace-server -- openapi > openapi/openapi.json

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from truth import Reading, Wrong
 # What the server may answer while MLflow is in trouble, and those that say when to come back.
 TROUBLE, WITH_HINT = {429, 502, 503, 504}, {503, 504}
 RIGHT = frozenset({200})
+TOO_SLOW = "504 UPSTREAM_TIMEOUT"
 PART = 64 << 10
 
 
@@ -68,7 +70,7 @@ class Figures:
     bytes: int = 0
     statuses: Counter = field(default_factory=Counter)
     caches: Counter = field(default_factory=Counter)
-    # Milliseconds, by kind of request, in calm and in a fault.
+    # Milliseconds, by kind of request: in calm and in a fault, and to the answer's head as the server tells them.
     times: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
     # By the fault that was met: what came of it.
     outcomes: Counter = field(default_factory=Counter)
@@ -133,8 +135,10 @@ class Asker:
                 await asyncio.sleep(request.pace)
 
     def _prove(self, request: Request, answer: Answer, check: Check) -> None:
+        if answer.reading.is_stale:
+            answer.outcome = "stale"
         if request.is_constant:
-            named = f"{request.user} {request.path} {request.headers.get('accept')}".encode()
+            named = json.dumps([request.path, request.body, request.headers.get("accept"), answer.status]).encode()
             digest = hashlib.blake2b(named + b"\0" + answer.body).digest()
             if digest in self.proven:
                 return
@@ -144,26 +148,27 @@ class Asker:
             raise Wrong(f"not as documented: {error!r} in {answer.body[:200]!r}") from error
         if answer.reading.partial:
             answer.outcome = "in part"
-        elif answer.reading.is_stale:
-            answer.outcome = "stale"
         elif request.is_constant:
             self.proven.add(digest)
 
     def _count(self, request: Request, answer: Answer) -> None:
         figures, begun = self.figures, answer.reading.begun
         answer.ended = answer.ended or time.monotonic()
-        fault = self.faults.during(begun, answer.ended)
+        fault = self.faults.met(begun, answer.ended)
         figures.bytes += len(answer.body)
         figures.statuses[answer.status] += 1
         figures.caches[answer.headers.get("x-cache", "none")] += 1
         figures.outcomes[fault or "calm", answer.outcome] += 1
         figures.times[request.kind, "fault" if fault else "calm"].append((answer.ended - begun) * 1000)
-        if not fault and answer.outcome != "right":
+        if own := re.search(r"total;dur=([\d.]+)", answer.headers.get("server-timing", "")):
+            figures.times[request.kind, "server"].append(float(own[1]))
+        # MLflow may be slow without a fault, on a machine that has much to do; nothing else may come of it.
+        if not fault and answer.outcome not in ("right", "stale", TOO_SLOW):
             figures.in_calm.append(self._line(request, answer, f"{answer.outcome} after {answer.ended - begun:.1f} s"))
 
     def _line(self, request: Request, answer: Answer, what: str) -> str:
         begun = answer.reading.begun
-        fault = self.faults.during(begun, time.monotonic()) or f"calm, {self.faults.since(begun)}"
+        fault = self.faults.met(begun, time.monotonic()) or f"calm, {self.faults.since(begun)}"
         how = " ".join(filter(None, (answer.headers.get("x-cache"), answer.headers.get("x-request-id"))))
         asked = f"{request.user.split('@')[0]} {request.method} {request.path} {json.dumps(request.headers | {'body': request.body})}"
         return f"at {begun - self.started:.1f} s ({fault}) {request.kind}: {what}\n    {asked[:300]} → {answer.status} {how}"

@@ -83,9 +83,9 @@ class Faults:
         await recovered()
         fault.recovery = time.monotonic() - fault.ended
 
-    def during(self, begun: float, ended: float) -> str:
+    def met(self, begun: float, ended: float) -> str:
         """Which fault a request met that lasted so long; nothing when it was calm."""
-        met = [one.kind for one in self.past if one.kind != "none" and one.begun < ended and begun < one.ended + AFTERMATH_S]
+        met = [one.kind for one in self.past if one.begun < ended and begun < one.ended + AFTERMATH_S and one.kind != "none"]
         return met[-1] if met else ""
 
     def since(self, moment: float) -> str:

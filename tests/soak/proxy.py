@@ -101,7 +101,7 @@ class Proxy:
             connection.passed, connection.spoilt_at = 0, None
             if self.fault in ("cut", "corrupt") and self.rng.random() < SPOILT:
                 # In the head, in a small body, or deep in a large one.
-                connection.spoilt_at = self.rng.randrange(self.rng.choice((150, 3_000, 60_000)))
+                connection.spoilt_at = self.rng.randrange(self.rng.choice((150, 3_000, 60_000, 6_000_000)))
             connection.far.write(data)
             await connection.far.drain()
 

@@ -29,27 +29,29 @@ import aiohttp  # noqa: E402
 import servers  # noqa: E402
 from asking import Asker, Figures  # noqa: E402
 from faults import Faults, mlflow_at  # noqa: E402
-from outcome import Outcome  # noqa: E402
+from outcome import Outcome, grown  # noqa: E402
 from proxy import Proxy  # noqa: E402
 from traffic import DEVELOPER, REVIEWERS, Person  # noqa: E402
-from watch import Watch  # noqa: E402
+from watch import Moment, Watch  # noqa: E402
 from world import World, experiment, prepared, remained  # noqa: E402
 
 PEOPLE = (*[DEVELOPER] * 16, *[REVIEWERS[0]] * 8, *[REVIEWERS[1]] * 8)
 WARM_UP_S, CALM_S = 20, 10
-# A server waits for its upstream so long by default, and some seconds more for itself.
+# Connections and threads that nobody uses end after seconds.
+SETTLED_S = 40
+# A server waits for its upstream for 60 s by default, and some seconds more for itself.
 DEADLINE_S = 70
-# So that it is full, and things are dropped from it, in much less than ten minutes.
-CACHE = "64MiB"
+# Less than all that is asked for, so that things are dropped.
+CACHE = "8MiB"
 # In a short run nobody waits long for what never comes.
-SHORT = {"TRACE_SERVER_UPSTREAM_READ_TIMEOUT": "4s", "TRACE_SERVER_UPSTREAM_CALL_TIMEOUT": "8s"}
-SHORT_DEADLINE_S = 15
+SHORT = {"TRACE_SERVER_UPSTREAM_READ_TIMEOUT": "10s", "TRACE_SERVER_UPSTREAM_CALL_TIMEOUT": "15s"}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("binary")
     parser.add_argument("--minutes", type=float, default=os.environ.get("SOAK_MINUTES") or 10)
+    parser.add_argument("--deadline", type=float, default=DEADLINE_S, help="seconds within which every answer must have come")
     parser.add_argument("--seed", type=int, default=1, help="of the order of the faults and of all that is asked")
     parser.add_argument("--report", type=Path, help="where to write it as Markdown, with a chart beside it")
     args = parser.parse_args()
@@ -74,13 +76,13 @@ async def soak(args: argparse.Namespace, folder: Path) -> Outcome:
         "TRACE_SERVER_TRUST_PROXY": "true",
         "TRACE_SERVER_CACHE_SIZE": CACHE,
     }
-    is_short = args.minutes < 2
-    starting = servers.own(args.binary, folder, **settings | (SHORT if is_short else {}))
+    settings |= SHORT if args.minutes < 2 else {}
+    starting = servers.own(args.binary, folder, **settings)
     server = await asyncio.to_thread(starting.__enter__)
     try:
         world = await asyncio.to_thread(prepared, mlflow, server.base)
         faults = Faults(proxy, mlflow_at(mlflow), rng, args.minutes * 60)
-        asker = Asker(server.base, faults, Figures(), SHORT_DEADLINE_S if is_short else DEADLINE_S)
+        asker = Asker(server.base, faults, Figures(), args.deadline)
         return await Soak(asker, world, Watch(server.pid, server.base), rng).run()
     finally:
         await asyncio.to_thread(starting.__exit__, None, None, None)
@@ -101,14 +103,23 @@ class Soak:
         watching = asyncio.create_task(self.watch.run())
         async with self.people():
             await asyncio.sleep(min(WARM_UP_S, self.asker.faults.seconds / 4))
-        await asyncio.sleep(min(CALM_S, self.asker.faults.seconds / 10))
-        before = self.watch.now()
+        await asyncio.sleep(CALM_S)
+        before = await self.watch.in_full()
         async with self.people():
             await self.asker.faults.run(self.recovered)
         await asyncio.sleep(CALM_S)
+        after = await self.settled(before)
         watching.cancel()
         lost = await asyncio.to_thread(remained, self.world, os.environ["MLFLOW_TRACKING_URI"], self.asker)
-        return Outcome(self.asker, self.watch, before, self.watch.now(), self.world.labels, lost, self.world.truth.stale_without)
+        return Outcome(self.asker, self.watch, before, after, self.world.labels, lost, self.world.truth.stale_without)
+
+    async def settled(self, before: Moment) -> Moment:
+        """When no more is held than before, or nobody waits for that any longer."""
+        for _ in range(SETTLED_S - CALM_S):
+            if not grown(before, await self.watch.in_full()):
+                break
+            await asyncio.sleep(1)
+        return await self.watch.in_full()
 
     @contextlib.asynccontextmanager
     async def people(self) -> AsyncIterator[None]:

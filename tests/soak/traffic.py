@@ -16,6 +16,7 @@ from truth import SEARCH, Label, Truth, Wrong
 
 DEVELOPER = "dev@example.com"
 REVIEWERS = ("ann@example.com", "bob@example.com")
+THINK_S = 0.3
 FILTERS = ("", "status = 'OK'", "status = 'ERROR'")
 
 
@@ -85,7 +86,7 @@ class Person:
         while not until.is_set():
             kind = self.rng.choices(list(kinds), list(kinds.values()))[0]
             await kind(self)
-            await asyncio.sleep(self.rng.expovariate(10))
+            await asyncio.sleep(self.rng.expovariate(1 / THINK_S))
 
     def trace(self) -> str:
         """Few of them often, most seldom."""
@@ -96,6 +97,10 @@ class Person:
         """A read, encoded or not."""
         headers = {"accept-encoding": self.rng.choice(("identity", "gzip"))} | more.pop("headers", {})
         return await self.asker.ask(Request(kind, self.user, path, body, headers, **more), check)
+
+    def is_constant(self, *traces: str) -> bool:
+        """Whether nobody labels any of these."""
+        return not any(trace in own for own in self.world.own.values() for trace in traces)
 
     async def search(self, headers: dict[str, str] = {}) -> None:
         form = self.rng.choices(list(FORMS), (6, 1, 2))[0]
@@ -110,7 +115,8 @@ class Person:
         def check(answer: Answer) -> None:
             self.truth.page(answer.json(), expected[:count], answer.reading, form)
 
-        await self.get(f"search, {FORMS[form].name}", SEARCH, check, body | {"max_results": count} | FORMS[form].asked, headers=headers)
+        body |= {"max_results": count} | FORMS[form].asked
+        await self.get(f"search, {FORMS[form].name}", SEARCH, check, body, headers=headers, is_constant=self.is_constant(*expected[:count]))
 
     async def open(self, headers: dict[str, str] = {}) -> None:
         await self.read_trace("trace", self.trace(), headers=headers)
@@ -123,7 +129,7 @@ class Person:
             if self.truth.trace(got, answer.reading) != trace:
                 raise Wrong("another trace than was asked for")
 
-        return await self.get(kind, f"/api/traces/{trace}", check, **more)
+        return await self.get(kind, f"/api/traces/{trace}", check, is_constant=self.is_constant(trace) and not known, **more)
 
     async def revalidate(self) -> None:
         """A trace again that is known: not modified is right only where what is known is still true."""
@@ -163,9 +169,16 @@ class Person:
     async def spans(self, headers: dict[str, str] = {}) -> None:
         await self.read_spans(self.trace(), self.rng.choice(("whole", "whole", "summaries")), headers=headers)
 
+    async def read_large(self) -> None:
+        """The trace that is not kept, in any shape."""
+        if self.rng.random() < 0.3:
+            await self.read_trace("large trace", self.world.large)
+        else:
+            await self.read_spans(self.world.large, "whole", "large trace")
+
     async def read_slowly(self) -> None:
-        """The large trace, 64 KiB at a time."""
-        await self.read_spans(self.world.large, "whole", "slow reader", pace=0.03)
+        """The same, 64 KiB at a time."""
+        await self.read_spans(self.world.large, "whole", "slow reader", pace=0.02)
 
     async def read_spans(self, trace: str, form: str, kind: str = "spans", headers: dict[str, str] = {}, **more: Any) -> None:
         name, (accept, read) = self.rng.choice(list(SHAPES.items()))
@@ -269,5 +282,5 @@ COMMON: dict[Step, float] = {
     Person.search: 20, Person.open: 22, Person.revalidate: 6, Person.cold: 10, Person.batch: 8, Person.spans: 14,
     Person.hang_up: 5, Person.label: 8, Person.lists: 4, Person.small: 3,
 }  # fmt: skip
-DEVELOPING = COMMON | {Person.read_slowly: 2}
+DEVELOPING = COMMON | {Person.read_large: 2, Person.read_slowly: 2}
 REVIEWING = COMMON | {Person.trespass: 8}

@@ -5,7 +5,7 @@ import contextlib
 import re
 import statistics
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
@@ -21,6 +21,7 @@ class Moment:
     rss_mib: float
     descriptors: int
     threads: int
+    gauges: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -30,9 +31,6 @@ class Watch:
     pid: int
     base: str
     moments: list[Moment] = field(default_factory=list)
-    # Highest and last of each.
-    gauges: dict[str, tuple[float, float]] = field(default_factory=dict)
-
     def now(self) -> Moment:
         status = Path(f"/proc/{self.pid}/status").read_text()
         rss, threads = (int(re.search(rf"{what}:\s+(\d+)", status)[1]) for what in ("VmRSS", "Threads"))
@@ -41,23 +39,27 @@ class Watch:
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
-            self.moments.append(self.now())
+            moment = self.now()
+            self.moments.append(moment)
             if len(self.moments) % GAUGES_S == 0:
-                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                    await self.read_gauges()
+                moment.gauges = await self.gauges()
             await asyncio.sleep(1)
 
-    async def read_gauges(self) -> None:
-        """Where there is such a route."""
-        async with aiohttp.ClientSession() as http, http.get(f"{self.base}/metrics", timeout=aiohttp.ClientTimeout(5)) as answer:
-            if answer.status != 200:
-                return
-            text = await answer.text()
-        names = set(re.findall(r"^# TYPE (\S+) gauge$", text, re.MULTILINE))
-        for name, labels, value in re.findall(r"^([a-zA-Z_:][\w:]*)(\{.*\})? ([-+.\w]+)$", text, re.MULTILINE):
-            if name in names:
-                highest, _ = self.gauges.get(name + labels, (0, 0))
-                self.gauges[name + labels] = (max(highest, float(value)), float(value))
+    async def in_full(self) -> Moment:
+        """With the gauges."""
+        gauges = await self.gauges()
+        # The connection of that question is closed by now, or will be soon.
+        return replace(self.now(), gauges=gauges)
+
+    async def gauges(self) -> dict[str, float]:
+        """What is up and down by itself; nothing where there is no such route."""
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(5)) as http, http.get(f"{self.base}/metrics") as answer:
+                text = await answer.text() if answer.status == 200 else ""
+                names = set(re.findall(r"^# TYPE (\S+) gauge$", text, re.MULTILINE))
+                found = re.findall(r"^([a-zA-Z_:][\w:]*)(\{.*\})? ([-+.\w]+)$", text, re.MULTILINE)
+                return {name + labels: float(value) for name, labels, value in found if name in names}
+        return {}
 
     def third(self, which: int) -> float:
         """The median of resident memory in a third of the time, 0 to 2."""

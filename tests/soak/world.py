@@ -18,7 +18,7 @@ TRACES = 60
 # Of each session; the reviewer labels so many of them.
 IN_SESSION, LABELLED = 20, 6
 # Above what is kept of one trace (TRACE_SERVER_MAX_SHARED_SPANS), so that it passes through.
-LARGE_MIB = 12
+LARGE_MIB = 9
 
 
 def experiment(mlflow: str) -> str:
