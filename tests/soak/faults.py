@@ -24,8 +24,8 @@ KINDS = {
     "kill": "MLflow's workers are killed and started anew",
 }
 PERIOD_S = 20
-# How long after a fault what was begun in it may still be seen by others.
-AFTERMATH_S = 2
+# How long after a fault it may still be felt: after six seconds in vain the server waits for four before it tries again.
+AFTERMATH_S = 6
 
 
 @dataclass

@@ -18,7 +18,7 @@ from watch import Moment, Watch
 GROWTH, GROWTH_MIB = 1.25, 16
 # So many more of anything else may be held in the end.
 MORE = 4
-SHOWN = 30
+SHOWN = 200
 
 
 @dataclass
@@ -110,7 +110,7 @@ class Outcome:
         rss = [one.rss_mib for one in watch.moments]
         yield f"| resident memory, MiB | {rss[0]:.0f} first, {max(rss):.0f} at most, {self.after.rss_mib:.0f} last; by thirds {', '.join(f'{watch.third(at):.0f}' for at in range(3))} |"
         most = max(one.descriptors for one in watch.moments)
-        yield f"| descriptors | {self.before.descriptors} before, {most} at most, {self.after.descriptors} after |"
+        yield f"| descriptors | {self.before.descriptors} before, {most} at most, {self.after.descriptors} after; of its own database {self.before.of_database}, then {self.after.of_database} |"
         most = max(one.threads for one in watch.moments)
         yield f"| threads | {self.before.threads} before, {most} at most, {self.after.threads} after |"
 

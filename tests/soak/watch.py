@@ -5,12 +5,15 @@ import contextlib
 import re
 import statistics
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
 
 GAUGES_S = 5
+# As bench/servers.py names it.
+DATABASE = "reviews.db"
 
 
 @dataclass
@@ -19,7 +22,9 @@ class Moment:
 
     at: float
     rss_mib: float
+    # Those of its own database, a pool that is bounded and grows as it is needed, are apart.
     descriptors: int
+    of_database: int
     threads: int
     gauges: dict[str, float] = field(default_factory=dict)
 
@@ -34,7 +39,15 @@ class Watch:
     def now(self) -> Moment:
         status = Path(f"/proc/{self.pid}/status").read_text()
         rss, threads = (int(re.search(rf"{what}:\s+(\d+)", status)[1]) for what in ("VmRSS", "Threads"))
-        return Moment(time.monotonic(), rss / 1024, len(list(Path(f"/proc/{self.pid}/fd").iterdir())), threads)
+        names = list(self._descriptors())
+        of_database = sum(name.startswith(DATABASE) for name in names)
+        return Moment(time.monotonic(), rss / 1024, len(names) - of_database, of_database, threads)
+
+    def _descriptors(self) -> Iterator[str]:
+        for one in Path(f"/proc/{self.pid}/fd").iterdir():
+            # It may be closed by now.
+            with contextlib.suppress(OSError):
+                yield one.readlink().name
 
     async def run(self) -> None:
         """Until it is cancelled."""
