@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from calls import is_up
 from proxy import Proxy
 from servers import Server
 
@@ -62,22 +63,21 @@ class Faults:
 
     async def run(self, recovered: Callable[[], Awaitable[None]]) -> None:
         """One after the other; `recovered` returns once MLflow is read through the server again."""
-        begun, period = time.monotonic(), self.period()
-        recovering: asyncio.Task | None = None
-        for index, kind in enumerate(self.plan()):
-            await until(begun + (index + 0.35) * period)
+        period, recovering = self.period(), None
+        for kind in self.plan():
+            await asyncio.sleep(0.35 * period)
             if recovering:
                 recovering.cancel()
             fault = Fault(kind, time.monotonic())
             self.past.append(fault)
             try:
                 await self._begin(kind)
-                await until(begun + (index + 0.65) * period)
+                await asyncio.sleep(0.3 * period)
             finally:
                 await self._end(kind)
                 fault.ended = time.monotonic()
             recovering = asyncio.create_task(self._recover(fault, recovered))
-        await until(begun + self.seconds)
+            await asyncio.sleep(0.35 * period)
 
     async def _recover(self, fault: Fault, recovered: Callable[[], Awaitable[None]]) -> None:
         await recovered()
@@ -106,7 +106,11 @@ class Faults:
     async def _end(self, kind: str) -> None:
         if kind == "stop":
             self._signal(signal.SIGCONT)
-        elif kind != "kill":
+        elif kind == "kill":
+            # On a busy machine they take as long as a fault, or longer, to come up again.
+            while not await asyncio.to_thread(is_up, self.mlflow.base):
+                await asyncio.sleep(0.1)
+        else:
             await self.proxy.end()
 
     def _signal(self, number: int) -> None:
@@ -127,7 +131,3 @@ def command(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
-
-
-async def until(moment: float) -> None:
-    await asyncio.sleep(max(moment - time.monotonic(), 0))

@@ -43,8 +43,6 @@ SETTLED_S = 40
 DEADLINE_S = 70
 # Less than all that is asked for, so that things are dropped.
 CACHE = "8MiB"
-# In a short run nobody waits long for what never comes.
-SHORT = {"TRACE_SERVER_UPSTREAM_READ_TIMEOUT": "10s", "TRACE_SERVER_UPSTREAM_CALL_TIMEOUT": "15s"}
 
 
 def main() -> int:
@@ -76,7 +74,6 @@ async def soak(args: argparse.Namespace, folder: Path) -> Outcome:
         "TRACE_SERVER_TRUST_PROXY": "true",
         "TRACE_SERVER_CACHE_SIZE": CACHE,
     }
-    settings |= SHORT if args.minutes < 2 else {}
     starting = servers.own(args.binary, folder, **settings)
     server = await asyncio.to_thread(starting.__enter__)
     try:
