@@ -1,11 +1,12 @@
 # trace-server. On a fresh machine `make run` and `make test` do all the set-up themselves.
 
 CARGO ?= cargo
+FUZZ_SECONDS ?= 20
 SERVE := tests/mlflow/serve.py
 SAMPLES := target/mlflow/samples
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-mlflow test lint bench soak openapi
+.PHONY: help run run-mlflow test lint fuzz bench soak openapi
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +30,9 @@ lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+fuzz: ## look for input that is not read as it must be, FUZZ_SECONDS for each kind of it
+	fuzz/run.py --seconds $(FUZZ_SECONDS)
 
 bench: ## measure us beside MLflow, nginx and the old backend in one run; writes docs/benchmarks.md
 	$(CARGO) build --release --locked --package trace-server

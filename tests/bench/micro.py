@@ -14,7 +14,7 @@ CRATES = {"trace-server": "hits", "service": "spans", "mlflow-client": "otlp", "
 
 def run(results: Results, quick: bool) -> None:
     """Runs them, and takes their medians from where criterion leaves them."""
-    doors = ",".join(f"{crate}/bench" for crate in CRATES if crate != "trace-server")
+    doors = ",".join(f"{crate}/doors" for crate in CRATES if crate != "trace-server")
     command = [os.environ.get("CARGO", "cargo"), "bench", "--locked", "--workspace", "--features", doors]
     command += [word for bench in CRATES.values() for word in ("--bench", bench)]
     target = Path(os.environ.get("CARGO_TARGET_DIR", "target"), "criterion")

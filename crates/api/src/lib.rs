@@ -7,8 +7,10 @@
 pub mod admission;
 pub mod check;
 pub mod config;
+mod connections;
 pub mod demo;
-mod doors;
+#[cfg(feature = "doors")]
+pub mod doors;
 pub mod extract;
 pub mod frontend;
 pub mod metrics;

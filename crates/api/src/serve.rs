@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
-use crate::doors::Doors;
+use crate::connections::Connections;
 
 /// What is left of the shutdown time when streams are told to end: enough to write their last line.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ pub async fn serve(
     ending: CancellationToken,
     last_work: impl Future<Output = ()>,
 ) {
-    let doors = Doors::new(&router, &limits);
+    let connections = Connections::new(&router, &limits);
     let mut stop = pin!(stop);
     loop {
         let socket = tokio::select! {
@@ -51,17 +51,17 @@ pub async fn serve(
             () = &mut stop => break,
         };
         if let Some(socket) = usable(socket).await {
-            doors.take_in(socket);
+            connections.take_in(socket);
         }
     }
     tracing::info!("stopping: no new connections, requests under way may end");
     limits.admission.leave();
-    waiting(listener).for_each(|socket| doors.take_in(socket));
+    waiting(listener).for_each(|socket| connections.take_in(socket));
     let requests = async {
-        if doors.connections.count() > 0 {
+        if connections.open.count() > 0 {
             tokio::time::sleep(FAREWELL).await;
         }
-        doors.connections.shutdown().await;
+        connections.open.shutdown().await;
         last_work.await;
     };
     tokio::select! {

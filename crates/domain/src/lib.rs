@@ -16,6 +16,8 @@
 //! served as bytes.
 
 mod assessment;
+#[cfg(feature = "doors")]
+pub mod doors;
 mod experiment;
 mod ids;
 mod item;

@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use criterion::{Criterion, Throughput};
-use mlflow_client::bench::otlp_to_dictionary;
+use mlflow_client::doors::otlp_to_dictionary;
 use serde_json::Value;
 
 const CAPTURED: &str = include_str!("../tests/fixtures/3.17.2__traces_get.json");

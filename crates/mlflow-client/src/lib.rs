@@ -17,11 +17,11 @@
 
 mod api;
 mod auth;
-#[cfg(feature = "bench")]
-pub mod bench;
 mod capabilities;
 mod client;
 mod config;
+#[cfg(feature = "doors")]
+pub mod doors;
 mod error;
 #[cfg(test)]
 mod testing;

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use criterion::Criterion;
-use mlflow_store::bench::read_search;
+use mlflow_store::doors::read_search;
 
 const LONG: &str = "status = 'ERROR' AND timestamp_ms >= 1795450006076 AND tags.`team.name` = 'support' AND \
      metadata.\"mlflow.trace.user\" ILIKE '%ann%' AND span.type = 'TOOL' AND span.attributes.model LIKE '%mini%' AND \

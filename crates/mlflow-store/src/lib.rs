@@ -14,10 +14,10 @@
 mod address;
 mod artifacts;
 mod assessment_row;
-#[cfg(feature = "bench")]
-pub mod bench;
 mod changes;
 mod dialect;
+#[cfg(feature = "doors")]
+pub mod doors;
 mod error;
 mod experiments;
 mod filter;

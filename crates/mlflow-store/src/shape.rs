@@ -24,7 +24,7 @@ pub(crate) struct SchemaShape {
 
 impl SchemaShape {
     /// That of MLflow 3.17.2.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "doors"))]
     pub(crate) const NEWEST: Self = Self {
         has_promoted_columns: true,
         has_v3_columns: true,
@@ -35,7 +35,7 @@ impl SchemaShape {
     };
 
     /// That of the first version that had traces.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "doors"))]
     pub(crate) const OLDEST: Self = Self {
         has_promoted_columns: false,
         has_v3_columns: false,

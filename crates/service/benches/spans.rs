@@ -7,7 +7,7 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput};
 use futures::TryStreamExt;
 use mlflow_store::{DatabaseConfig, MlflowStore};
-use service::bench::{encode, preview_of_request, scan};
+use service::doors::{encode, preview_of_request, scan};
 use service::{Coding, SpanPieces, TraceSource};
 use tokio::runtime::Builder;
 

@@ -8,10 +8,10 @@
 
 mod access;
 mod answer;
-#[cfg(feature = "bench")]
-pub mod bench;
 mod cache;
 mod coalesce;
+#[cfg(feature = "doors")]
+pub mod doors;
 mod encoded;
 mod error;
 mod labels;

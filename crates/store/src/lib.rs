@@ -15,6 +15,8 @@
 mod clock;
 mod connect;
 mod dialect;
+#[cfg(feature = "doors")]
+pub mod doors;
 mod error;
 mod items;
 mod labeling_sessions;

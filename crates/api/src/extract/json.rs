@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http::header;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -57,15 +56,18 @@ fn unread(error: &axum::Error, limit: usize) -> Problem {
     Problem::unreadable("the request body was not sent completely")
 }
 
-fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Of what it ignores the parser would not see it.
+    let text = std::str::from_utf8(body)
+        .map_err(|error| Problem::unreadable(format!("the request body is not UTF-8: {error}")))?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let error = error.into_inner();
         match error.classify() {
             Category::Data => broken_rule(if path == "." { "" } else { &path }, &error),
             // serde_json calls a value of another type so where it wants the word of an enumeration.
-            Category::Syntax if error.to_string().starts_with("expected value") && is_json_text(body) => {
+            Category::Syntax if error.to_string().starts_with("expected value") && is_json_text(text) => {
                 Problem::invalid_field(
                     if path == "." { "body" } else { &path },
                     "must be one of the words that are known",
@@ -76,14 +78,14 @@ fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     })?;
     deserializer.end().map_err(|error| not_json(&error))?;
     // serde would take a list for an object whose members stand in order.
-    if body.trim_ascii_start().first() != Some(&b'{') {
+    if !text.trim_ascii_start().starts_with('{') {
         return Err(Problem::invalid_field("body", "must be an object"));
     }
     Ok(value)
 }
 
-fn is_json_text(body: &[u8]) -> bool {
-    serde_json::from_slice::<IgnoredAny>(body).is_ok()
+fn is_json_text(body: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(body).is_ok()
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {
@@ -132,7 +134,7 @@ mod tests {
     }
 
     fn problem(text: &str) -> serde_json::Value {
-        let problem = parse::<Body>(&Bytes::copy_from_slice(text.as_bytes())).unwrap_err();
+        let problem = parse::<Body>(text.as_bytes()).unwrap_err();
         serde_json::to_value(problem.body("", "")).unwrap()
     }
 
@@ -168,5 +170,12 @@ mod tests {
         for body in ["", "{", "{\"ids\":}", "{\"ids\":[]} x", "\u{1}"] {
             assert_eq!(problem(body)["status"], 400, "{body}");
         }
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_unreadable_wherever_it_stands() {
+        let problem = parse::<Body>(b"{\"ids\":[],\"unknown\":\"\xa8\"}").unwrap_err();
+        let problem = serde_json::to_value(problem.body("", "")).unwrap();
+        assert_eq!(problem["status"], 400);
     }
 }

@@ -18,6 +18,8 @@ pub use bounds::{AtLeastOne, Bounded, Flag, Token};
 pub(crate) use coding::preferred;
 pub use conditions::Conditions;
 pub use json::Json;
+#[cfg(feature = "doors")]
+pub(crate) use json::parse;
 pub use listing::Listing;
 pub use mask::{Mask, UpdateMask};
 pub use path::{PathId, PathParam, SchemaName};

@@ -66,6 +66,17 @@ pub(super) fn read_comparisons(filter: &str) -> Result<Vec<Comparison>, Refusal>
     }
 }
 
+/// The texts that keys are compared with.
+#[cfg(feature = "doors")]
+pub(crate) fn texts(filter: &str) -> Result<Vec<String>, Refusal> {
+    let texts = |comparison: Comparison| match comparison.operand {
+        Operand::Text(text) => vec![text],
+        Operand::List(texts) => texts,
+        Operand::Nothing | Operand::Number(_) => Vec::new(),
+    };
+    Ok(read_comparisons(filter)?.into_iter().flat_map(texts).collect())
+}
+
 fn read_comparison(scanner: &mut Scanner<'_>) -> Result<Comparison, Refusal> {
     let start = scanner.place();
     let key = read_key(scanner)?;

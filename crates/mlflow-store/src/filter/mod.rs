@@ -32,6 +32,8 @@ mod table_tests;
 
 pub(crate) use compile_assessments::push_any_of_session;
 pub(crate) use compile_traces::{Approach, Scope};
+#[cfg(feature = "doors")]
+pub(crate) use grammar::texts;
 pub(crate) use order::{Direction, RunOrder, TraceOrder};
 pub use refusal::Refusal;
 pub(crate) use runs::RunFilter;

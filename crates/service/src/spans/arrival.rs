@@ -10,7 +10,7 @@ use crate::error::{ServiceError, UnreadableSpans};
 use crate::ports::SpanPieces;
 
 /// Spans while they arrive, each valid JSON.
-pub(super) struct Arrival {
+pub(crate) struct Arrival {
     pieces: SpanPieces,
     trace: TraceId,
     scanner: SpanScanner,
@@ -21,7 +21,7 @@ pub(super) struct Arrival {
 
 impl Arrival {
     /// What comes in as spans of this trace.
-    pub(super) fn new(pieces: SpanPieces, trace: TraceId, span_bytes: usize) -> Self {
+    pub(crate) fn new(pieces: SpanPieces, trace: TraceId, span_bytes: usize) -> Self {
         Self {
             pieces,
             trace,
@@ -33,7 +33,7 @@ impl Arrival {
     }
 
     /// The spans that came next, which may be none; `None` at the end.
-    pub(super) async fn next(&mut self) -> Option<Result<&mut Vec<Bytes>, ServiceError>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<&mut Vec<Bytes>, ServiceError>> {
         let came = match &mut self.pieces {
             SpanPieces::Text(pieces) => match pieces.next().await {
                 Some(Ok(piece)) => self
@@ -82,7 +82,7 @@ impl Arrival {
     }
 
     /// Whether what came was whole.
-    pub(super) fn finish(self) -> Result<(), ServiceError> {
+    pub(crate) fn finish(self) -> Result<(), ServiceError> {
         match self.pieces {
             SpanPieces::Text(_) => Ok(self.scanner.finish()?),
             SpanPieces::Spans(_) => Ok(()),

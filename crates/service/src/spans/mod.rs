@@ -20,11 +20,13 @@ use dashmap::Entry;
 use domain::{SpanId, TraceId};
 use tokio::time::timeout;
 
+#[cfg(feature = "doors")]
+pub(crate) use arrival::Arrival;
 pub use feed::FeedLimits;
 pub(crate) use feed::{FeedReader, Gathered, Place, SpanFeed};
 pub use filter::{SpanDetail, SpanQuery};
 pub(crate) use many::ManyReads;
-#[cfg(feature = "bench")]
+#[cfg(feature = "doors")]
 pub(crate) use scanner::SpanScanner;
 pub(crate) use set::{SpanSet, view};
 pub use stream::SpanStream;

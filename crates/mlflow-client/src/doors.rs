@@ -1,4 +1,4 @@
-//! Doors to what is measured by itself (feature `bench`); no part of the API.
+//! Doors to what is measured and fuzzed by itself (feature `doors`); no part of the API.
 
 use bytes::Bytes;
 
