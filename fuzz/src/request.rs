@@ -12,7 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Collected};
 use service::{ItemFilter, PageRequest};
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
@@ -141,7 +141,7 @@ impl Server {
             (
                 status,
                 content_type,
-                body.map(|body| body.to_bytes()).unwrap_or_default(),
+                body.map(Collected::to_bytes).unwrap_or_default(),
             )
         })
     }

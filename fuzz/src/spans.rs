@@ -23,7 +23,7 @@ const KEY_LIMIT: usize = 64;
 pub(crate) fn run(data: &[u8]) {
     let whole = Bytes::copy_from_slice(data);
     for limit in LIMITS {
-        let one = found(&[whole.clone()], limit);
+        let one = found(std::slice::from_ref(&whole), limit);
         assert!(one.0.iter().all(|span| span.len() <= limit), "too large");
         for length in [1, 3, 7, 64] {
             assert_eq!(
