@@ -6,7 +6,7 @@ SERVE := tests/mlflow/serve.py
 SAMPLES := target/mlflow/samples
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-mlflow test lint fuzz bench soak openapi
+.PHONY: help run run-mlflow test lint deny fuzz bench soak openapi
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,16 +20,19 @@ run-mlflow: ## serve a real MLflow server with sample traces
 	DATABASE_URL=$${DATABASE_URL:-sqlite://$(SAMPLES)/reviews.db} \
 	    $(SERVE) --data $(SAMPLES) -- tests/run.py target/release/trace-server
 
-test: lint ## lint, then all tests against real servers: MLflow, new, old and on PostgreSQL
+test: lint deny ## lint, then all tests against real servers: MLflow, new, old and on PostgreSQL; then fuzz
 	$(CARGO) build --locked --package trace-server
 	tests/postgres/serve.py -- $(SERVE) -- $(SERVE) --version 2.22.1 --env-prefix MLFLOW2 -- \
 	    $(SERVE) --store TEST_POSTGRES_URL --env-prefix MLFLOWPG --workers 1 -- tests/run_tests.sh
-	$(SERVE) -- tests/soak/run.py target/debug/trace-server --minutes 0.5
+	$(MAKE) --no-print-directory fuzz
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+deny: ## licenses, sources, bans and known holes of what we are built from
+	tests/deny.sh
 
 fuzz: ## look for input that is not read as it must be, FUZZ_SECONDS for each kind of it
 	fuzz/run.py --seconds $(FUZZ_SECONDS)
