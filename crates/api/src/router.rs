@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::frontend::Frontend;
+use crate::id_rules::with_id_rules;
 use crate::middleware::Bounds;
 use crate::openapi::{ApiDoc, to_text, with_unique_ids};
 use crate::problem::Problem;
@@ -62,7 +63,7 @@ pub fn openapi_text(state: &AppState) -> Result<String, serde_json::Error> {
 fn documented(state: &AppState) -> (Router<AppState>, utoipa::openapi::OpenApi) {
     let routes = OpenApiRouter::with_openapi(ApiDoc::openapi()).merge(routes::all(state));
     let (api, document) = routes.split_for_parts();
-    (api, with_unique_ids(document))
+    (api, with_id_rules(with_unique_ids(document)))
 }
 
 fn openapi_json(document: String) -> impl IntoResponse {

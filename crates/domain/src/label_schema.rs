@@ -9,6 +9,8 @@ use crate::rule::{BrokenRule, MAX_NAME, check_text, or_default};
 
 const MAX_TITLE: usize = 500;
 const MAX_OPTIONS: usize = 100;
+/// What the API calls an `int32` holds no more.
+const MAX_LIMIT: u32 = i32::MAX.cast_unsigned();
 
 /// What the label becomes in MLflow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,12 +85,13 @@ pub struct LabelSchema {
     pub name: String,
     /// What the label becomes in MLflow.
     #[serde(rename = "type", default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub kind: LabelSchemaType,
     /// The question as it is shown.
     #[serde(default)]
     #[cfg_attr(
         feature = "openapi",
-        schema(max_length = 500, example = "Is the answer correct?")
+        schema(required = true, max_length = 500, example = "Is the answer correct?")
     )]
     pub title: String,
     /// How to answer it.
@@ -220,6 +223,9 @@ fn check_options(field: &str, options: Option<&Options>) -> Result<(), BrokenRul
 fn check_limit(field: &str, limit: Option<u32>) -> Result<(), BrokenRule> {
     match limit {
         Some(0) => Err(BrokenRule::new(field, "must be at least 1")),
+        Some(limit) if limit > MAX_LIMIT => {
+            Err(BrokenRule::new(field, format!("must be at most {MAX_LIMIT}")))
+        }
         _ => Ok(()),
     }
 }
@@ -282,6 +288,7 @@ mod tests {
             ),
             (json!({"text": {"max_length": 0}}), "text.max_length"),
             (json!({"text_list": {"max_count": 0}}), "text_list.max_count"),
+            (json!({"text": {"max_length": 1_u32 << 31}}), "text.max_length"),
             (
                 json!({"numeric": {"min_value": 2, "max_value": 1}}),
                 "numeric.max_value",

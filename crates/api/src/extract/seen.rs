@@ -27,6 +27,7 @@ pub struct IfMatch {
     /// The `ETag` that the thing came with: a change to another version is a conflict.
     #[param(
         rename = "If-Match",
+        pattern = r#"^\s*(\*|(W/)?".*")\s*$"#,
         example = "\"2026-11-23T18:09:40.120Z\"",
         required = false
     )]

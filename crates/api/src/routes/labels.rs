@@ -9,10 +9,21 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use service::{Identity, LabelValue, Services};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
 use super::problems::{BodyProblems, UnknownProblems, UpstreamProblems};
 use crate::extract::{Asking, Json, PathId, Served};
 use crate::problem::Problem;
+
+/// Any JSON but null. An attribute takes the place of what is read from the doc comment.
+fn label_value() -> Object {
+    use Type::{Array, Boolean, Number, Object, String};
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([String, Number, Boolean, Array, Object]))
+        .description(Some("Text, number, true or false, list or object."))
+        .examples(["yes"])
+        .build()
+}
 
 /// A label to be given.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -21,7 +32,7 @@ pub struct NewLabel {
     #[schema(max_length = 250, example = "correctness")]
     name: String,
     /// Text, number, true or false, list or object.
-    #[schema(value_type = serde_json::Value)]
+    #[schema(schema_with = label_value)]
     value: Box<RawValue>,
     /// Why.
     #[schema(example = "Answers the question.")]
@@ -42,7 +53,7 @@ pub struct NewLabelBody {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ChangedLabel {
     /// Text, number, true or false, list or object.
-    #[schema(value_type = serde_json::Value)]
+    #[schema(schema_with = label_value)]
     value: Box<RawValue>,
     /// Why; emptied unless given.
     #[schema(example = "Answers the question.")]

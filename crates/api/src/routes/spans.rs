@@ -45,10 +45,10 @@ pub struct SpanParams {
     root_only: Option<Flag>,
     /// Spans to leave out at the beginning, after the filters.
     #[param(value_type = Option<u32>, example = 0)]
-    offset: Option<Bounded<0, { u32::MAX }>>,
+    offset: Option<Bounded<0, { i32::MAX.cast_unsigned() }>>,
     /// Spans at most.
     #[param(value_type = Option<u32>, minimum = 1, example = 100)]
-    limit: Option<Bounded<1, { u32::MAX }>>,
+    limit: Option<Bounded<1, { i32::MAX.cast_unsigned() }>>,
 }
 
 impl TryFrom<SpanParams> for SpanQuery {

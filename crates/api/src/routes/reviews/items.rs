@@ -213,7 +213,7 @@ pub async fn update_item(
         ("item_id" = String, Path, description = "The item's id", example = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
         IfMatch
     ),
-    responses((status = 200, description = "It is deleted", body = Done), ReadProblems, ConflictProblems, UpstreamProblems)
+    responses((status = 200, description = "It is deleted", body = Done), ReadProblems, QueryProblems, ConflictProblems, UpstreamProblems)
 )]
 pub async fn delete_item(
     PathId(session): PathId<LabelingSessionId>,

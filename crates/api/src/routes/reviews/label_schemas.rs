@@ -8,7 +8,7 @@ use super::{Done, versioned};
 use crate::extract::{Asking, IfMatch, Json, SchemaName, Seen, Served};
 use crate::problem::Problem;
 use crate::routes::problems::{
-    BodyProblems, ConflictProblems, ReadProblems, UnknownProblems, UpstreamProblems,
+    BodyProblems, ConflictProblems, QueryProblems, ReadProblems, UnknownProblems, UpstreamProblems,
 };
 
 /// The label schemas, in the order they are shown.
@@ -75,7 +75,7 @@ pub async fn update_label_schema(
     path = "/api/label-schemas/{schema_name}",
     tag = "reviews",
     params(("schema_name" = String, Path, description = "The label schema's name", example = "correctness"), IfMatch),
-    responses((status = 200, description = "It is deleted", body = Done), ReadProblems, ConflictProblems, UpstreamProblems)
+    responses((status = 200, description = "It is deleted", body = Done), ReadProblems, QueryProblems, ConflictProblems, UpstreamProblems)
 )]
 pub async fn delete_label_schema(
     Asking(identity): Asking,

@@ -198,7 +198,7 @@ pub async fn update_labeling_session(
     path = "/api/labeling-sessions/{labeling_session_id}",
     tag = "reviews",
     params(("labeling_session_id" = String, Path, description = "The session's id", example = "9d8c7b6a5f4e3d2c1b0a9f8e7d6c5b4a"), IfMatch),
-    responses((status = 200, description = "It is deleted", body = Done), ReadProblems, ConflictProblems, UpstreamProblems)
+    responses((status = 200, description = "It is deleted", body = Done), ReadProblems, QueryProblems, ConflictProblems, UpstreamProblems)
 )]
 pub async fn delete_labeling_session(
     PathId(id): PathId<LabelingSessionId>,
