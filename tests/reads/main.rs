@@ -13,6 +13,7 @@ mod databricks;
 mod errors;
 mod fallbacks;
 mod frontend;
+mod hostile;
 mod http_layer;
 mod lifecycle;
 mod openapi;

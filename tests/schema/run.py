@@ -82,7 +82,7 @@ def fuzz_as(role: str, args: argparse.Namespace, runner: Runner) -> int:
             "--checks", ",".join([*CHECKS, *(["nothing_of_others"] if role == "reviewer" else [])]),
             "--suppress-health-check", "all", "--request-timeout", "30", "--header", f"x-forwarded-email: {user}", *args.options,
         ]  # fmt: skip
-        env = environment_without("SCHEMATHESIS") | {"SCHEMATHESIS_HOOKS": os.environ.get("DEV_HOOKS","hooks"), "PYTHONPATH": os.environ.get("DEV_PATH",str(HERE)), "SCHEMA_KNOWN": str(folder / "known.json")}
+        env = environment_without("SCHEMATHESIS") | {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE), "SCHEMA_KNOWN": str(folder / "known.json")}
         env |= {name: f"127.0.0.1,{os.environ.get(name, '')}" for name in ("no_proxy", "NO_PROXY")}
         status = runner.run(command, env=env, cwd=folder)[0]
         return status or trouble(base, log, runner)

@@ -151,6 +151,16 @@ impl Problem {
         }
     }
 
+    /// 415: the body is compressed.
+    pub fn encoded() -> Self {
+        let detail = "the request body must be sent as it is, without Content-Encoding";
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ErrorCode::ValidationError,
+            detail,
+        )
+    }
+
     /// 500: our own fault.
     pub fn internal() -> Self {
         let detail = "the server failed; the log says more under this request_id";

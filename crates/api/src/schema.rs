@@ -132,6 +132,17 @@ pub struct SpanList {
     pub spans: Vec<Span>,
 }
 
+/// One event of a trace's spans.
+#[derive(Debug, ToSchema)]
+pub struct SpanEvent {
+    /// `span` for each; then `end`, or `error` when the rest cannot be had.
+    #[schema(example = "span")]
+    pub event: String,
+    /// The span as JSON text; in the end how many there were, or why there are no more.
+    #[schema(example = "{\"spans\":12}")]
+    pub data: String,
+}
+
 /// One experiment.
 #[derive(Debug, ToSchema)]
 pub struct ExperimentAnswer {

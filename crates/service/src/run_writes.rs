@@ -1,7 +1,7 @@
 //! Runs made and changed.
 
+use domain::{BrokenRule, RunId, RunTag, check_storable};
 pub use domain::{NewRun, RunStatus, RunUpdate};
-use domain::{RunId, RunTag};
 use serde_json::json;
 
 use crate::Services;
@@ -15,8 +15,11 @@ impl Services {
     /// Makes a run: `{"run": Run}`.
     ///
     /// # Errors
-    /// [`ServiceError::ExperimentNotFound`].
+    /// [`ServiceError::ExperimentNotFound`], [`ServiceError::Invalid`].
     pub async fn create_run(&self, new: NewRun) -> Result<Answer, ServiceError> {
+        check_storable("run_name", new.run_name.as_deref().unwrap_or_default())?;
+        check_storable("user_id", new.user_id.as_deref().unwrap_or_default())?;
+        check_tags(&new.tags)?;
         let services = self.clone();
         self.write(vec![Thing::AnyRun], async move {
             match services.sink.create_run(&new).await {
@@ -33,13 +36,14 @@ impl Services {
     /// Changes a run's status, end and tags.
     ///
     /// # Errors
-    /// [`ServiceError::RunNotFound`].
+    /// [`ServiceError::RunNotFound`], [`ServiceError::Invalid`].
     pub async fn update_run(
         &self,
         run: RunId,
         update: RunUpdate,
         tags: Vec<RunTag>,
     ) -> Result<(), ServiceError> {
+        check_tags(&tags)?;
         let services = self.clone();
         self.write(vec![Thing::Run(run.clone()), Thing::AnyRun], async move {
             let unknown = |error: UpstreamError| match error {
@@ -58,4 +62,11 @@ impl Services {
         })
         .await
     }
+}
+
+fn check_tags(tags: &[RunTag]) -> Result<(), BrokenRule> {
+    tags.iter().try_for_each(|tag| {
+        check_storable("tags", &tag.key)?;
+        check_storable("tags", &tag.value)
+    })
 }

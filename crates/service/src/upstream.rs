@@ -133,7 +133,16 @@ fn message_of_client(error: &ClientError) -> String {
             message,
             ..
         }
-        | ClientError::NotFound { message, .. } => message.clone(),
+        | ClientError::NotFound { message, .. }
+            if !message.is_empty() =>
+        {
+            message.clone()
+        }
+        // Why is not said, or at such length that it was not read.
+        ClientError::Rejected {
+            status: 400 | 409, ..
+        } => "MLflow refuses this request".into(),
+        ClientError::NotFound { .. } => "MLflow knows no such thing".into(),
         ClientError::SpansNotFound { .. } => "MLflow has no stored spans of this trace".into(),
         ClientError::RateLimited { .. } => "MLflow asks to slow down; try again later".into(),
         ClientError::Unavailable { .. } => "MLflow is unavailable; try again later".into(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::extract::{FromRequest, Request};
 use http::header;
+use http_body::Body;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
@@ -24,7 +25,14 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
         if !is_json(&request) {
             return Err(Problem::not_json());
         }
+        if is_encoded(&request) {
+            return Err(Problem::encoded());
+        }
         let limit = state.settings().max_body_bytes;
+        // What says beforehand that it is too large is not waited for.
+        if request.body().size_hint().lower() > limit as u64 {
+            return Err(Problem::body_too_large(limit));
+        }
         let body = axum::body::to_bytes(request.into_body(), limit);
         match tokio::time::timeout(BODY_TIME, body).await {
             Ok(body) => Ok(Self(parse(&body.map_err(|error| unread(&error, limit))?)?)),
@@ -42,6 +50,12 @@ fn is_json(request: &Request) -> bool {
         .and_then(|value| value.split(';').next())
         .unwrap_or_default();
     essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// Whether it would have to be inflated first. Nothing is: a few bytes could become any number.
+fn is_encoded(request: &Request) -> bool {
+    let mut encodings = request.headers().get_all(header::CONTENT_ENCODING).iter();
+    encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// The body was cut off by the limit, or by the client.

@@ -31,7 +31,7 @@ pub struct IfMatch {
         example = "\"2026-11-23T18:09:40.120Z\"",
         required = false
     )]
-    _if_match: Option<String>,
+    _if_match: String,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Seen {

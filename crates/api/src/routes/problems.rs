@@ -88,7 +88,7 @@ pub enum BodyProblems {
     /// The body is larger than 2 MiB (configurable).
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(ProblemBody),
-    /// The body is not declared as JSON.
+    /// The body is not declared as JSON, or is compressed.
     #[response(status = 415, content_type = "application/problem+json")]
     NotJson(ProblemBody),
     /// A field breaks the rule that is told.

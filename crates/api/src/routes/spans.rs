@@ -12,7 +12,7 @@ use super::problems::{QueryProblems, ReadProblems, UpstreamProblems};
 use crate::extract::{Bounded, Conditions, Flag, PathId, Query, Served};
 use crate::problem::Problem;
 use crate::respond;
-use crate::schema::{Span, SpanList};
+use crate::schema::{Span, SpanEvent, SpanList};
 use crate::state::AppState;
 use crate::stream::{StreamForm, stream_spans as stream};
 
@@ -83,7 +83,7 @@ impl TryFrom<SpanParams> for SpanQuery {
     tag = "spans",
     params(("trace_id" = String, Path, description = "The trace's id", example = "tr-6513270e269e0d37f2a74de452e6b438"), SpanParams),
     responses(
-        (status = 200, description = "The spans", content((Span = "application/x-ndjson"), (SpanList = "application/json"), (String = "text/event-stream"))),
+        (status = 200, description = "The spans", content((Span = "application/x-ndjson"), (SpanList = "application/json"), (SpanEvent = "text/event-stream"))),
         (status = 406, description = "`Accept` allows none of the forms", content_type = "application/problem+json", body = crate::problem::ProblemBody),
         ReadProblems, QueryProblems, UpstreamProblems
     )
