@@ -298,7 +298,7 @@ async fn until_listening(
     while let Some(line) = lines.next_line().await.expect("its log is UTF-8") {
         let url = line
             .split_once("listening on ")
-            .map(|(_, rest)| rest.split('"').next().unwrap_or(rest).to_owned());
+            .map(|(_, rest)| rest.split(['"', ' ']).next().unwrap_or(rest).to_owned());
         emitted.note(&line);
         log.push(line);
         if let Some(url) = url {

@@ -37,7 +37,7 @@ async fn send(server: &TraceServer, request: impl AsRef<[u8]>) -> Reply {
     let _ = socket.write_all(request).await;
     let mut answer = Vec::new();
     let read = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut answer));
-    let _ = read.await.unwrap_or_else(|_| panic!("{told:?} is left waiting"));
+    assert!(read.await.is_ok(), "{told:?} is left waiting");
     let text = String::from_utf8_lossy(&answer).into_owned();
     let status = text
         .get(9..12)
@@ -267,7 +267,7 @@ async fn nothing_that_is_asked_forges_a_line_of_the_log() {
             "{format}: {log:#?}"
         );
         let told = log.iter().filter(|line| line.contains("FORGED")).count();
-        assert!(told > count / 2, "{format}: {log:#?}");
+        assert!(told >= 6, "{format}: {log:#?}");
     }
 }
 
@@ -275,7 +275,7 @@ async fn nothing_that_is_asked_forges_a_line_of_the_log() {
 async fn endless_heads_are_refused() {
     let (_, server) = crate::direct().await;
     let long = |length| format!("/{}", "a".repeat(length));
-    let many = |count| (0..count).map(|nth| format!("h{nth}: x\r\n")).collect::<String>();
+    let many = |count| (0..count).fold(String::new(), |head, nth| head + &format!("h{nth}: x\r\n"));
     for (request, status) in [
         (get(&long(60_000), ""), 404),
         (get(&long(70_000), ""), 414),
@@ -449,10 +449,6 @@ async fn what_is_not_utf_8_is_refused() {
 #[tokio::test]
 async fn other_versions_and_forms_of_http_are_answered_or_refused() {
     let (_, server) = crate::direct().await;
-    let junk: Vec<u8> = (0..4000_u32)
-        .map(|nth| (nth.wrapping_mul(2_654_435_761) >> 13) as u8)
-        .collect();
-    let after = |start: &[u8]| [start, &junk].concat();
     for (request, status) in [
         (&b"GET /health HTTP/1.0\r\n\r\n"[..], 200),
         (
@@ -491,7 +487,11 @@ async fn other_versions_and_forms_of_http_are_answered_or_refused() {
         assert_eq!(reply.status, status, "{told:?}: {}", reply.text);
     }
     // HTTP/2 is hung up on in its own words, which begin with its settings.
-    let reply = send(&server, after(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")).await;
+    let reply = send(
+        &server,
+        [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &[0xff; 4000]].concat(),
+    )
+    .await;
     assert_eq!(reply.status, 0, "{}", reply.text);
     assert_eq!(send(&server, get("/health", "")).await.status, 200);
 }

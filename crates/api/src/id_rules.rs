@@ -67,7 +67,7 @@ fn rule_parameters(operation: &mut Operation) {
 fn rule(name: &str, schema: &mut RefOr<Schema>) {
     match schema {
         RefOr::T(Schema::Object(object)) => {
-            object.pattern = pattern(name).map(str::to_owned).or(object.pattern.take())
+            object.pattern = pattern(name).map(str::to_owned).or(object.pattern.take());
         }
         RefOr::T(Schema::Array(array)) => {
             if let ArrayItems::RefOrSchema(items) = &mut array.items {
