@@ -6,7 +6,7 @@ SERVE := tests/mlflow/serve.py
 SAMPLES := target/mlflow/samples
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-mlflow test lint deny fuzz bench soak openapi
+.PHONY: help run run-mlflow test lint deny schema fuzz bench soak openapi
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ test: lint deny ## lint, then all tests against real servers: MLflow, new, old a
 	tests/postgres/serve.py -- $(SERVE) -- $(SERVE) --version 2.22.1 --env-prefix MLFLOW2 -- \
 	    $(SERVE) --store TEST_POSTGRES_URL --env-prefix MLFLOWPG --workers 1 -- tests/run_tests.sh
 	$(MAKE) --no-print-directory fuzz
+
+schema: ## fuzz every route from the OpenAPI document; SCHEMA_EXAMPLES=200 SCHEMA_SEED=7 for more and others
+	$(CARGO) build --locked --package trace-server
+	$(SERVE) -- tests/schema/run.py target/debug/trace-server
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --check

@@ -105,10 +105,8 @@ def spans(api: Api, seed: dict[str, Any]) -> list[str]:
     return [base64.b64decode(span["span_id"]).hex() for span in found]
 
 
-def as_toml(dictionaries: dict[str, list[str]]) -> str:
-    """Texts in JSON are texts in TOML."""
-    return "\n[dictionaries]\n" + "".join(f"{name} = {{ values = {json.dumps(values)} }}\n" for name, values in dictionaries.items())
-
-
-def write(path: Path, settings: Path, dictionaries: dict[str, list[str]]) -> None:
-    path.write_text(settings.read_text() + as_toml(dictionaries))
+def write(folder: Path, settings: Path, known: dict[str, list[str]]) -> None:
+    """For our hooks as it is, and as dictionaries for schemathesis: texts in JSON are texts in TOML."""
+    (folder / "known.json").write_text(json.dumps(known))
+    dictionaries = [f"{name} = {{ values = {json.dumps(values)} }}" for name, values in known.items()]
+    (folder / "schemathesis.toml").write_text("\n".join([settings.read_text(), "[dictionaries]", *dictionaries, ""]))
