@@ -102,7 +102,11 @@ fn every_field_is_described_and_has_an_example() {
             let is_listed = inner.get("enum").is_some();
             let is_plain = is_free || is_listed || is_of(schema, "boolean") || is_named(&schema["items"]);
             let is_described = inner["description"].is_string() || schema["description"].is_string();
-            if !is_described || !(is_plain || is_named(schema) || schema.get("example").is_some()) {
+            if !is_described
+                || !(is_plain
+                    || is_named(schema)
+                    || schema.get("example").or(schema.get("examples")).is_some())
+            {
                 lacking.push(format!("{name}.{field}"));
             }
         }

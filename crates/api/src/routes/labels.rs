@@ -15,7 +15,7 @@ use super::problems::{BodyProblems, UnknownProblems, UpstreamProblems};
 use crate::extract::{Asking, Json, PathId, Served};
 use crate::problem::Problem;
 
-/// Any JSON but null. An attribute takes the place of what is read from the doc comment.
+/// Any JSON but null.
 fn label_value() -> Object {
     use Type::{Array, Boolean, Number, Object, String};
     ObjectBuilder::new()
