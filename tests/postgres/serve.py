@@ -82,7 +82,7 @@ def server(programs: Path, folder: Path, runner: Runner) -> Iterator[str]:
     """A PostgreSQL server on a free loopback port, with all its data in one folder."""
     # Settings for other servers and their clients are not for this one.
     options = {"cwd": folder, "env": environment_without("PG", "LC_") | {"LC_ALL": "C"}, **unprivileged(folder)}
-    data, log, port, password = folder / "data", folder / "postgres.log", free_port(), secrets.token_urlsafe()
+    data, log, port, password = folder / "data", folder / "postgres.log", free_port(), "planted-" + secrets.token_urlsafe()
     make_cluster(programs, data, password, options, runner)
     # No socket file: the port, which wants the password, is the only way in.
     settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "max_connections": 200}

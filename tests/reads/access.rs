@@ -23,14 +23,14 @@ async fn the_user_is_who_the_trusted_proxy_names() {
         .header("x-forwarded-email", "dev@example.com");
     let request = request
         .header("x-forwarded-user", "7@x")
-        .header("x-forwarded-access-token", "user-secret");
+        .header("x-forwarded-access-token", "planted-user-token");
     let me: serde_json::Value =
         serde_json::from_slice(&request.send().await.unwrap().bytes().await.unwrap()).unwrap();
     assert_eq!(
         (&me["userName"], &me["role"], &me["has_token"]),
         (&json!("dev@example.com"), &json!("developer"), &json!(true))
     );
-    assert!(!server.log().await.join("\n").contains("user-secret"));
+    assert!(!server.log().await.join("\n").contains("planted-user-token"));
 }
 
 #[tokio::test]

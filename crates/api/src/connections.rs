@@ -18,6 +18,7 @@ use tower::ServiceExt;
 use tower::util::MapRequest;
 
 use crate::admission::{Admission, FromAnteroom, Place};
+use crate::opening::Opening;
 use crate::serve::ServeLimits;
 
 /// A connection that sends no whole request head for so long is closed; so is one that is idle.
@@ -73,11 +74,12 @@ impl Connections {
         // HTTP/1.1 has no other way to tell a reader that takes nothing from one that is slow.
         let mut socket = TimeoutStream::new(socket);
         socket.set_write_timeout(Some(self.patience));
-        let ((http, app), limit) = match place {
-            Place::Inside(_) => (&self.inside, None),
-            Place::Anteroom(_) => (&self.anteroom, Some(2 * ANTEROOM_TIME)),
+        let ((http, app), first_words, limit) = match place {
+            Place::Inside(_) => (&self.inside, HEAD_LIMIT, None),
+            Place::Anteroom(_) => (&self.anteroom, ANTEROOM_TIME, Some(2 * ANTEROOM_TIME)),
         };
-        let connection = http.serve_connection(TokioIo::new(Box::pin(socket)), app.clone());
+        let socket = Opening::new(Box::pin(socket), first_words);
+        let connection = http.serve_connection(TokioIo::new(socket), app.clone());
         let connection = self.open.watch(connection.into_owned());
         tokio::spawn(async move {
             let _place = place;

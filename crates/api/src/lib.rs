@@ -17,6 +17,7 @@ pub mod id_rules;
 pub mod metrics;
 pub mod middleware;
 pub mod openapi;
+mod opening;
 pub mod problem;
 pub mod respond;
 pub mod router;

@@ -13,16 +13,16 @@ use serde_json::json;
 use super::Inner;
 
 /// The personal access token that the workspace knows.
-pub const TOKEN: &str = "dapi-secret-token";
+pub const TOKEN: &str = "planted-dapi-token";
 /// The service principal that the workspace knows.
 pub const CLIENT_ID: &str = "client-4711";
 /// Its secret.
-pub const CLIENT_SECRET: &str = "dose-secret-4711";
+pub const CLIENT_SECRET: &str = "planted-dose-4711";
 /// Whose the tokens are, and who is said to have made what was made by them.
 pub const OWNER: &str = "owner@example.com";
 
 /// A token that the workspace gave out for the service principal.
-const OAUTH_TOKEN: &str = "oauth-secret-token";
+const OAUTH_TOKEN: &str = "planted-oauth-token";
 
 pub(super) fn routes() -> Router<Arc<Inner>> {
     Router::new()
@@ -63,8 +63,8 @@ struct TokenForm {
 }
 
 async fn token(State(inner): State<Arc<Inner>>, headers: HeaderMap, Form(form): Form<TokenForm>) -> Response {
-    // Basic base64("client-4711:dose-secret-4711")
-    let expected = "Basic Y2xpZW50LTQ3MTE6ZG9zZS1zZWNyZXQtNDcxMQ==";
+    // Basic base64("client-4711:planted-dose-4711")
+    let expected = "Basic Y2xpZW50LTQ3MTE6cGxhbnRlZC1kb3NlLTQ3MTE=";
     let is_known = headers
         .get(header::AUTHORIZATION)
         .is_some_and(|value| value == expected);

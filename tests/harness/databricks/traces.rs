@@ -25,7 +25,7 @@ pub(super) fn routes() -> Router<Arc<Inner>> {
 async fn credentials(State(inner): State<Arc<Inner>>, Path(trace_id): Path<String>) -> impl IntoResponse {
     let own = inner.own_url.get().cloned().unwrap_or_default();
     Json(json!({"credential_info": {
-        "signed_uri": format!("{own}/cloud/{trace_id}?X-Amz-Signature=signed-secret"),
+        "signed_uri": format!("{own}/cloud/{trace_id}?X-Amz-Signature=planted-signature"),
         "type": "AWS_PRESIGNED_URL",
         "headers": [{"name": "x-amz-meta", "value": "as-asked"}],
     }}))
@@ -37,7 +37,7 @@ async fn download(
     Path(trace_id): Path<String>,
     request: Request,
 ) -> Response {
-    let is_signed = request.uri().query() == Some("X-Amz-Signature=signed-secret");
+    let is_signed = request.uri().query() == Some("X-Amz-Signature=planted-signature");
     let has_headers = request
         .headers()
         .get("x-amz-meta")

@@ -1,0 +1,56 @@
+//! What goes wrong around the server, done to it for real: MLflow that is down, slow or silent, more work than it can do,
+//! readers that do not read, users who are not who they say, pages of other sites, and secrets that must not get out.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test's way to fail"
+)]
+
+mod browsers;
+mod overload;
+mod upstream;
+mod users;
+
+use harness::{TraceServer, Upstream, Wire};
+
+/// MLflow 3.17.2, a wire before it, and a server on the wire with these settings beside.
+async fn wired(settings: &[(&str, &str)]) -> (Upstream, Wire, TraceServer) {
+    let upstream = Upstream::v3();
+    let wire = Wire::before(&upstream.url).await;
+    let own = [
+        ("MLFLOW_TRACKING_URI", wire.url.as_str()),
+        ("MLFLOW_EXPERIMENT_ID", upstream.seed.experiment_id.as_str()),
+        ("TRACE_SERVER_UPSTREAM_MAX_RETRIES", "0"),
+    ];
+    let server = TraceServer::with(&[&own, settings].concat()).await;
+    (upstream, wire, server)
+}
+
+/// A header of an answer, as text.
+fn header(answer: &reqwest::Response, name: &str) -> String {
+    let value = answer.headers().get(name).map(|value| value.to_str().unwrap());
+    value.unwrap_or_default().to_owned()
+}
+
+/// The value of a metric, by its name and labels as they are written.
+async fn metric(server: &TraceServer, name: &str) -> u64 {
+    let text = server.get("/metrics").send().await.unwrap().text().await.unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let value = line.unwrap_or_else(|| panic!("no metric {name} in {text}"));
+    value.parse().unwrap()
+}
+
+/// Asks until the answer is as it shall be, or fails the test.
+async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
+    for _ in 0..600 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("in 30 s it never came about that {what}");
+}
