@@ -63,6 +63,7 @@ impl Stage {
             uri: format!("sqlite:///{}", demo.database.display()).into(),
             max_connections: 2,
             statement_timeout: Duration::from_mins(1),
+            breaker: breaker::BreakerPolicy::default(),
             artifacts_destination: None,
         });
         Some(Self {

@@ -629,7 +629,11 @@ async fn a_length_that_is_not_that_of_the_body_is_found_out() {
 #[tokio::test]
 async fn a_line_in_trouble_is_told_and_leaves_no_connection_behind() {
     // Each that is lost for good would be missed.
-    let (upstream, wire, server) = wired(&[("TRACE_SERVER_UPSTREAM_MAX_CONNECTIONS", "2")]).await;
+    let settings = [
+        ("TRACE_SERVER_UPSTREAM_MAX_CONNECTIONS", "2"),
+        ("TRACE_SERVER_UPSTREAM_BREAKER_FAILURES", "0"),
+    ];
+    let (upstream, wire, server) = wired(&settings).await;
     let path = format!("/api/traces/{}", upstream.trace("big"));
     for (line, expected) in [
         (Line::Refused, 503),

@@ -10,6 +10,7 @@
 
 mod browsers;
 mod overload;
+mod tls;
 mod upstream;
 mod users;
 

@@ -167,6 +167,43 @@ async fn a_reader_that_reads_nothing_is_cut_off_and_holds_nothing() {
 }
 
 #[tokio::test]
+async fn readers_that_do_not_read_leave_connections_to_mlflow_to_others() {
+    let upstream = Upstream::v3();
+    let settings = [
+        ("MLFLOW_TRACKING_URI", upstream.url.as_str()),
+        ("TRACE_SERVER_MAX_FLOWS", "2"),
+        ("TRACE_SERVER_UPSTREAM_MAX_CONNECTIONS", "3"),
+        ("TRACE_SERVER_STREAM_PATIENCE", "10m"),
+    ];
+    let server = TraceServer::with(&settings).await;
+    // Too large to be kept: it is sent while it arrives.
+    let path = format!("/api/traces/{}/spans", upstream.big_trace(24));
+    let mut stuck = Vec::new();
+    for _ in 0..2 {
+        let mut socket = connected(&server, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        socket.read_exact(&mut [0; 12]).await.unwrap();
+        stuck.push(socket);
+    }
+    assert_eq!(metric(&server, "trace_server_span_flows").await, 2);
+    let one_more = server.get(&path).send().await.unwrap();
+    assert_eq!(
+        (
+            one_more.status().as_u16(),
+            header(&one_more, "retry-after").as_str()
+        ),
+        (503, "2")
+    );
+    server
+        .json(&format!("/api/traces/{}", upstream.trace("rag")))
+        .await;
+    drop(stuck);
+    until("the streams are over", || async {
+        metric(&server, "trace_server_span_flows").await == 0
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_body_that_never_comes_is_given_up_with_its_request() {
     let upstream = Upstream::v3();
     let settings = [

@@ -85,7 +85,13 @@ async fn what_is_kept_is_served_while_mlflow_is_down_and_says_so() {
 
 #[tokio::test]
 async fn a_silent_mlflow_is_not_waited_for_where_something_is_kept() {
-    let (upstream, wire, server) = wired(&OLD_AT_ONCE).await;
+    // Nothing but its patience ends the waiting in time.
+    let endless = [
+        ("TRACE_SERVER_UPSTREAM_READ_TIMEOUT", "10m"),
+        ("TRACE_SERVER_UPSTREAM_CALL_TIMEOUT", "10m"),
+        ("TRACE_SERVER_REQUEST_TIMEOUT", "20s"),
+    ];
+    let (upstream, wire, server) = wired(&[&OLD_AT_ONCE[..], &endless].concat()).await;
     let paths = pages(&upstream);
     let known = bodies(&server, &paths).await;
     wire.turn(Line::Silent).await;

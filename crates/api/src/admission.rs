@@ -2,7 +2,8 @@
 //!
 //! - Requests are worked on up to a number; so many more wait for their turn, for a short while. Health and metrics are
 //!   answered whatever else is done.
-//! - Large answers hold memory until their reader has taken them: so many are sent at once.
+//! - Large answers hold memory until their reader has taken them: so many are sent at once. (How many traces that are too large to
+//!   be kept pass through is bounded where they do, in `service`.)
 //! - Connections are taken up to a number. A few more are heard in an anteroom, long enough to answer whether we live.
 
 use std::sync::Arc;
@@ -128,11 +129,10 @@ impl Admission {
         if bytes < LARGE_ANSWER {
             return Ok(None);
         }
-        let place = Arc::clone(&self.large_answers).acquire_owned();
-        let in_time = timeout(TURN_PATIENCE, place).await.ok().and_then(Result::ok);
-        in_time
-            .map(Some)
-            .ok_or_else(|| self.turn_away(Turned::LargeAnswer))
+        let place = timeout(TURN_PATIENCE, Arc::clone(&self.large_answers).acquire_owned()).await;
+        // The semaphore is never closed.
+        let place = place.ok().and_then(Result::ok);
+        place.map(Some).ok_or_else(|| self.turn_away(Turned::LargeAnswer))
     }
 
     /// Connections that can be open at once.
@@ -166,7 +166,7 @@ impl Admission {
         Problem::overloaded()
     }
 
-    /// Requests that are worked on, and that wait; large answers that are sent; connections that are open.
+    /// Requests that are worked on, and that wait; answers that are sent; connections that are open.
     pub fn taken_on(&self) -> AdmissionLimits {
         let taken = |limit: usize, places: &Semaphore| limit.saturating_sub(places.available_permits());
         AdmissionLimits {

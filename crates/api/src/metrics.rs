@@ -117,6 +117,12 @@ impl Counted {
             "Reads of spans under way",
             services.span_reads() as u64,
         )?;
+        gauge(
+            to,
+            "span_flows",
+            "Reads of spans that pass through because they are too large to be kept",
+            services.span_flows() as u64,
+        )?;
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         gauge(to, "tasks", "Tasks of the runtime that are alive", tasks as u64)
     }

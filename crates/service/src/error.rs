@@ -64,6 +64,8 @@ pub enum ServiceError {
     TooManySpans,
     #[error("the reader was too slow for {0:?} and was cut off")]
     TooSlow(Duration),
+    #[error("too many traces that are too large to be kept are being read; try again later")]
+    TooManyFlows,
     #[error("the work was interrupted")]
     Interrupted,
 }
@@ -162,7 +164,7 @@ impl ServiceError {
             Self::Store(_) => ErrorCode::InternalServerError,
             Self::AccessDenied(_) => ErrorCode::AuthorizationError,
             Self::UnreadableSpans(_) | Self::TooManySpans => ErrorCode::UpstreamError,
-            Self::TooSlow(_) | Self::Interrupted => ErrorCode::UpstreamUnavailable,
+            Self::TooSlow(_) | Self::TooManyFlows | Self::Interrupted => ErrorCode::UpstreamUnavailable,
             Self::Upstream(error) => error.code(),
         }
     }

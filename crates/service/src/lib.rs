@@ -120,6 +120,8 @@ pub struct Shared {
     feeds: Arc<DashMap<RawKey, Arc<SpanFeed>>>,
     /// Turns to read the spans of many traces at once.
     many_reads: ManyReads,
+    /// Turns of feeds to flow.
+    flows: Arc<Semaphore>,
     /// Turns to encode an answer that is kept.
     encodings: Arc<Semaphore>,
     feed_limits: FeedLimits,
@@ -147,6 +149,7 @@ impl Services {
             cache: Cache::new(config.cache, versions),
             feeds: Arc::default(),
             many_reads: ManyReads::default(),
+            flows: Arc::new(Semaphore::new(config.feed.flows)),
             encodings: encoded::encodings_at_once(),
             feed_limits: config.feed,
             parallel_traces: config.parallel_traces.max(1),
@@ -192,6 +195,13 @@ impl Services {
     /// Reads of spans that are under way.
     pub fn span_reads(&self) -> usize {
         self.feeds.len()
+    }
+
+    /// Those of them that pass through because they are too large to be kept.
+    pub fn span_flows(&self) -> usize {
+        self.feed_limits
+            .flows
+            .saturating_sub(self.flows.available_permits())
     }
 
     fn source(&self) -> Arc<dyn TraceSource> {

@@ -46,6 +46,15 @@ pub struct LimitArgs {
         default_value_t = 128
     )]
     max_large_answers: usize,
+    /// Traces that are too large to be kept and pass through, at once; fewer than the connections to MLflow, which they hold for as
+    /// long as their readers take.
+    #[arg(
+        long,
+        env = "TRACE_SERVER_MAX_FLOWS",
+        value_name = "COUNT",
+        default_value_t = 64
+    )]
+    max_flows: usize,
     /// Connections that are open at once, as far as the system allows so many open files.
     #[arg(
         long,
@@ -119,6 +128,7 @@ impl LimitArgs {
             window_bytes: bytes(self.stream_window),
             span_bytes: bytes(self.max_span),
             patience: self.stream_patience,
+            flows: self.max_flows.clamp(1, Semaphore::MAX_PERMITS),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::{FromRequest, Request};
+use futures::StreamExt;
 use http::header;
 use http_body::Body;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -13,6 +14,10 @@ use crate::state::AppState;
 
 /// How long a body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// Of a body that is refused, so many bytes and so much time are taken on: a connection that is closed on bytes that were not
+/// read is reset, and who sent them may not read the answer.
+const THROWN_AWAY: (usize, Duration) = (16 << 20, Duration::from_secs(2));
 
 /// A JSON body. Members it does not know are ignored, as the server before this one did.
 #[derive(Debug)]
@@ -31,6 +36,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
         let limit = state.settings().max_body_bytes;
         // What says beforehand that it is too large is not waited for.
         if request.body().size_hint().lower() > limit as u64 {
+            tokio::spawn(thrown_away(request.into_body()));
             return Err(Problem::body_too_large(limit));
         }
         let body = axum::body::to_bytes(request.into_body(), limit);
@@ -39,6 +45,23 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
             Err(_) => Err(Problem::unreadable("the request body was not sent in time")),
         }
     }
+}
+
+/// Reads what is on its way, within bounds, and keeps nothing.
+async fn thrown_away(body: axum::body::Body) {
+    let (bytes, time) = THROWN_AWAY;
+    let mut pieces = body.into_data_stream();
+    let reading = async {
+        let mut taken = 0;
+        while let Some(Ok(piece)) = pieces.next().await {
+            taken += piece.len();
+            if taken > bytes {
+                break;
+            }
+        }
+    };
+    // Whoever is not done by then sees the connection end.
+    let _ = tokio::time::timeout(time, reading).await;
 }
 
 fn is_json(request: &Request) -> bool {

@@ -241,7 +241,54 @@ mod tests {
             )
     }
 
+    /// Whom the upstream sees: this server, or a user by name and token.
+    fn identity() -> impl Strategy<Value = Option<(String, u8)>> {
+        proptest::option::of(("[ab ]{0,2}", 0_u8..3))
+    }
+
+    fn scope_of(identity: Option<&(String, u8)>) -> Scope {
+        match identity {
+            None => Scope::new("http://mlflow with no credentials"),
+            Some((name, token)) => Scope::of_user(name, [*token; 32]),
+        }
+    }
+
+    /// One of each kind of request.
+    type Asked = (u8, String, SearchTraces);
+
+    fn key_of(keys: &Keys, (kind, id, search): &Asked) -> RawKey {
+        match kind {
+            0 => keys.info(&id.parse().unwrap()).raw,
+            1 => keys.infos([id.parse().unwrap()].into()).raw,
+            2 => keys.spans(&id.parse().unwrap()).raw,
+            3 => keys.span_summaries(&id.parse().unwrap()).raw,
+            4 => keys.experiment(&"7".parse().unwrap()).raw,
+            5 => keys.run(&id.parse().unwrap()).raw,
+            6 => keys.reach([id.clone()].into()).raw,
+            7 => keys.current_user().raw,
+            _ => keys.search(search.clone()).raw,
+        }
+    }
+
+    /// What of a request its key depends on.
+    fn meant((kind, id, search): &Asked) -> (u8, Option<String>, Option<SearchTraces>) {
+        match kind {
+            4 | 7 => (*kind, None, None),
+            0..8 => (*kind, Some(id.clone()), None),
+            _ => (*kind, None, Some(search.clone())),
+        }
+    }
+
     proptest! {
+        #[test]
+        fn an_entry_is_shared_only_by_equal_requests_of_one_identity(
+            a in (identity(), (0_u8..9, "[ab]", search())),
+            b in (identity(), (0_u8..9, "[ab]", search())),
+        ) {
+            let [of_a, of_b] = [&a, &b].map(|(who, asked)| key_of(&Keys::of(scope_of(who.as_ref())), asked));
+            prop_assert_eq!(of_a == of_b, (&a.0, meant(&a.1)) == (&b.0, meant(&b.1)));
+        }
+
         #[test]
         fn two_scopes_never_share_a_key(a in "[a-b]{0,3}", b in "[a-b]{0,3}", search in search()) {
             let [first, second] = [&a, &b].map(|scope| Keys::of(Scope::new(scope)).search(search.clone()).raw);

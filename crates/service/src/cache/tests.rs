@@ -539,3 +539,36 @@ async fn what_was_kept_while_a_renewal_looked_is_not_overwritten_by_it() {
     renewing.await.unwrap();
     assert!(is(&cache.fresh(&key("1")).unwrap().value, "new"));
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whoever asks for whatever, at once or one after the other: each is served what was loaded in their own name.
+    #[test]
+    fn nobody_is_served_what_was_loaded_for_another(
+        asked in proptest::collection::vec((0_u8..3, 0_u8..3, 0_u8..2), 1..40),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let cache = cache(1 << 20);
+        let ask = |(user, token, run): (u8, u8, u8)| {
+            let (cache, text) = (cache.clone(), format!("of {user} {token} {run}"));
+            let keys = Keys::of(Scope::of_user(&user.to_string(), [token; 32]));
+            let key = keys.run(&run.to_string().parse().unwrap());
+            async move {
+                let own = text.clone();
+                let load = async move {
+                    tokio::task::yield_now().await;
+                    Ok(fresh(&own))
+                };
+                let served = cache.get_or_load(key, Freshness::Cached, load).await.unwrap();
+                is(&served.value, &text)
+            }
+        };
+        runtime.block_on(async {
+            for some in asked.chunks(8) {
+                let own = futures::future::join_all(some.iter().copied().map(ask)).await;
+                assert!(own.into_iter().all(|is_own| is_own), "{some:?}");
+            }
+        });
+    }
+}

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::TraceId;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use super::arrival::Arrival;
 use super::set::SpanSet;
@@ -31,7 +32,12 @@ pub struct FeedLimits {
     pub span_bytes: usize,
     /// A reader that holds the others up for longer is cut off.
     pub patience: Duration,
+    /// So many feeds may be flowing at once: each holds a read of the upstream for as long as its readers take.
+    pub flows: usize,
 }
+
+/// How long a feed waits for its turn to flow.
+const TURN_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Default for FeedLimits {
     fn default() -> Self {
@@ -40,6 +46,7 @@ impl Default for FeedLimits {
             window_bytes: 1 << 20,
             span_bytes: 64 << 20,
             patience: Duration::from_mins(1),
+            flows: 64,
         }
     }
 }
@@ -80,6 +87,8 @@ struct State {
 pub(crate) struct SpanFeed {
     trace: TraceId,
     limits: FeedLimits,
+    /// Turns to flow, of all feeds.
+    flows: Arc<Semaphore>,
     state: Mutex<State>,
     /// Spans came, or the end.
     news: Notify,
@@ -89,7 +98,7 @@ pub(crate) struct SpanFeed {
 
 impl SpanFeed {
     /// A feed and its first reader.
-    pub(crate) fn new(trace: TraceId, limits: FeedLimits) -> (Arc<Self>, FeedReader) {
+    pub(crate) fn new(trace: TraceId, limits: FeedLimits, flows: Arc<Semaphore>) -> (Arc<Self>, FeedReader) {
         let state = State {
             spans: VecDeque::new(),
             first: 0,
@@ -104,6 +113,7 @@ impl SpanFeed {
         let feed = Arc::new(Self {
             trace,
             limits,
+            flows,
             state: Mutex::new(state),
             news: Notify::new(),
             room: Notify::new(),
@@ -165,7 +175,7 @@ impl SpanFeed {
         guard: &mut EndGuard<C>,
     ) -> Result<Option<Arc<SpanSet>>, ServiceError> {
         let body = open.await?;
-        let limit = self.limits.span_bytes;
+        let (limit, mut flow) = (self.limits.span_bytes, None);
         if body.largest_span.is_some_and(|bytes| bytes > limit as u64) {
             return Err(UnreadableSpans::SpanTooLarge { limit }.into());
         }
@@ -173,17 +183,18 @@ impl SpanFeed {
             .content_length
             .is_some_and(|length| length > self.limits.shared_bytes as u64)
         {
-            self.begin_flowing(guard)?;
+            flow = Some(self.begin_flowing(guard).await?);
         }
         let mut arrival = Arrival::new(body.pieces, self.trace.clone(), limit);
         while let Some(found) = arrival.next().await {
             let found = found?;
             if !found.is_empty() && self.publish(found) {
-                self.begin_flowing(guard)?;
+                flow = Some(self.begin_flowing(guard).await?);
             }
             self.wait_for_room().await?;
         }
         arrival.finish()?;
+        drop(flow);
         let mut state = self.state();
         if state.is_flowing {
             return Ok(None);
@@ -207,12 +218,15 @@ impl SpanFeed {
         is_too_large
     }
 
-    /// From now on spans are dropped once all readers have passed them. Fails when there is nobody to read them: the
-    /// cache, which may have been waited for, cannot take them any more.
-    fn begin_flowing<C: FnOnce(Option<&Arc<SpanSet>>)>(
+    /// From now on spans are dropped once all readers have passed them; holds the turn to do so. Fails when there is nobody to
+    /// read them: the cache, which may have been waited for, cannot take them any more. And when too many flow already.
+    async fn begin_flowing<C: FnOnce(Option<&Arc<SpanSet>>)>(
         &self,
         guard: &mut EndGuard<C>,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<OwnedSemaphorePermit, ServiceError> {
+        let turn = timeout(TURN_PATIENCE, Arc::clone(&self.flows).acquire_owned()).await;
+        // The semaphore is never closed.
+        let turn = turn.ok().and_then(Result::ok).ok_or(ServiceError::TooManyFlows)?;
         let has_readers = {
             let mut state = self.state();
             state.is_flowing = true;
@@ -228,7 +242,7 @@ impl SpanFeed {
         guard.close(None);
         self.news.notify_waiters();
         if has_readers {
-            Ok(())
+            Ok(turn)
         } else {
             Err(ServiceError::Interrupted)
         }
@@ -245,7 +259,7 @@ impl SpanFeed {
                     return Ok(());
                 }
             }
-            if tokio::time::timeout(self.limits.patience, room).await.is_err() {
+            if timeout(self.limits.patience, room).await.is_err() {
                 let has_readers = {
                     let mut state = self.state();
                     state.cut_off_slowest();

@@ -12,10 +12,15 @@ const LIMITS: FeedLimits = FeedLimits {
     window_bytes: 200,
     span_bytes: 10_000,
     patience: Duration::from_mins(1),
+    flows: 1,
 };
 
 fn new_feed() -> (Arc<SpanFeed>, FeedReader) {
-    SpanFeed::new("tr-1".parse().unwrap(), LIMITS)
+    SpanFeed::new(
+        "tr-1".parse().unwrap(),
+        LIMITS,
+        Arc::new(Semaphore::new(LIMITS.flows)),
+    )
 }
 
 fn span(index: usize) -> String {
@@ -97,6 +102,26 @@ async fn large_spans_flow_no_faster_than_the_slowest_reader() {
     );
     assert_eq!(all(slow).await.unwrap(), expected(200));
     assert_eq!(fast.await.unwrap().unwrap(), expected(200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_flow_at_once_and_the_next_waits_for_its_turn_and_not_for_long() {
+    let turns = Arc::new(Semaphore::new(LIMITS.flows));
+    let large = |turns: &Arc<Semaphore>| {
+        let (feed, reader) = SpanFeed::new("tr-1".parse().unwrap(), LIMITS, Arc::clone(turns));
+        feed.start(opened(body(200, &Arc::default())), |_| {});
+        all(reader)
+    };
+    let (slow, mut next) = (large(&turns), Box::pin(large(&turns)));
+    assert!(tokio::time::timeout(TURN_PATIENCE / 2, &mut next).await.is_err());
+    // One that is small needs no turn.
+    let (feed, small) = SpanFeed::new("tr-2".parse().unwrap(), LIMITS, Arc::clone(&turns));
+    feed.start(opened(body(5, &Arc::default())), |_| {});
+    assert_eq!(all(small).await.unwrap(), expected(5));
+    assert_eq!(slow.await.unwrap(), expected(200));
+    assert_eq!(next.await.unwrap(), expected(200));
+    let (_slow, in_vain) = (large(&turns), large(&turns));
+    assert!(matches!(in_vain.await, Err(ServiceError::TooManyFlows)));
 }
 
 #[tokio::test]

@@ -339,7 +339,7 @@ impl Services {
         {
             return hit;
         }
-        let (feed, reader) = SpanFeed::new(id.clone(), self.feed_limits);
+        let (feed, reader) = SpanFeed::new(id.clone(), self.feed_limits, Arc::clone(&self.flows));
         if freshness == Freshness::Cached {
             // Nothing is started while the entry is locked: what is started takes it out again at its end.
             match self.feeds.entry(key.raw().clone()) {
