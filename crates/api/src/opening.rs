@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    const LIMIT: Duration = Duration::from_secs(60);
+    const LIMIT: Duration = Duration::from_mins(1);
 
     /// What is read of a connection on which this was said, and whether it was given up.
     async fn heard(said: &[u8], answers: bool) -> (Vec<u8>, bool) {
@@ -118,6 +118,6 @@ mod tests {
     async fn who_has_said_enough_or_is_being_answered_has_time() {
         let head = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
         assert_eq!(heard(head, false).await, (head.to_vec(), false));
-        assert_eq!(heard(b"GET / HTTP/1.0\r\n\r\n", true).await.1, false);
+        assert!(!heard(b"GET / HTTP/1.0\r\n\r\n", true).await.1);
     }
 }

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use service::{Answer, AnswerBody, CacheStatus, Fingerprint, Origin};
+use service::{Answer, AnswerBody, CacheStatus, Fingerprint, Origin, Services};
 
 use crate::extract::Conditions;
 use crate::state::AppState;
@@ -20,8 +20,13 @@ const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache")
 const STALE: HeaderValue = HeaderValue::from_static("110 - \"Response is Stale\"");
 
 /// JSON bytes with their origin and, where they are whole, an `ETag`; 304 when the reader has them already. What is kept
-/// encoded leaves as it is kept; what is not is encoded while it is sent, by a layer further out.
-pub async fn json(answer: Answer, conditions: &Conditions, state: &AppState) -> Response {
+/// encoded, for this view of the data, leaves as it is kept; what is not is encoded while it is sent, by a layer further out.
+pub async fn json(
+    answer: Answer,
+    conditions: &Conditions,
+    services: &Services,
+    state: &AppState,
+) -> Response {
     let mut headers = origin_headers(answer.origin);
     if let AnswerBody::Whole { fingerprint, .. } = answer.body {
         headers.extend(etag(fingerprint));
@@ -31,7 +36,7 @@ pub async fn json(answer: Answer, conditions: &Conditions, state: &AppState) -> 
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(coding) = conditions.coding
-        && let Some(text) = state.services().encoded(&answer, coding).await
+        && let Some(text) = services.encoded(&answer, coding).await
     {
         headers.insert(
             header::CONTENT_ENCODING,

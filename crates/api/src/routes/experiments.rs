@@ -27,5 +27,5 @@ pub async fn get_experiment(
     State(state): State<AppState>,
 ) -> Result<Response, Problem> {
     let answer = services.get_experiment(&id, conditions.freshness).await?;
-    Ok(respond::json(answer, &conditions, &state).await)
+    Ok(respond::json(answer, &conditions, &services, &state).await)
 }

@@ -35,7 +35,7 @@ pub async fn get_run(
     State(state): State<AppState>,
 ) -> Result<Response, Problem> {
     let answer = services.get_run(&id, conditions.freshness).await?;
-    Ok(respond::json(answer, &conditions, &state).await)
+    Ok(respond::json(answer, &conditions, &services, &state).await)
 }
 
 /// Which runs, by their life.
@@ -106,7 +106,7 @@ pub async fn search_runs(
     Json(body): Json<SearchRunsBody>,
 ) -> Result<Response, Problem> {
     let answer = services.search_runs(body.into(), conditions.freshness).await?;
-    Ok(respond::json(answer, &conditions, &state).await)
+    Ok(respond::json(answer, &conditions, &services, &state).await)
 }
 
 /// A run to be made.
@@ -158,7 +158,7 @@ pub async fn create_run(
         tags: tags.map(|(key, value)| RunTag { key, value }).collect(),
     };
     let answer = services.create_run(new).await?;
-    Ok(respond::json(answer, &conditions, &state).await)
+    Ok(respond::json(answer, &conditions, &services, &state).await)
 }
 
 /// How a run changes.

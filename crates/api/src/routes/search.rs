@@ -105,5 +105,5 @@ pub async fn search_traces(
     let answer = services
         .search_traces(body.into_search(&flags), &visibility, conditions.freshness)
         .await?;
-    Ok(respond::json(answer, &conditions, &state).await)
+    Ok(respond::json(answer, &conditions, &services, &state).await)
 }

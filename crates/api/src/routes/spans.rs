@@ -100,7 +100,7 @@ pub async fn get_spans(
     let query = params.try_into()?;
     let mut response = if form == StreamForm::Json {
         let answer = services.list_spans(&id, query, conditions.freshness).await?;
-        respond::json(answer, &conditions, &state).await
+        respond::json(answer, &conditions, &services, &state).await
     } else {
         let (spans, origin) = services.stream_spans(&id, query, conditions.freshness).await?;
         stream(spans, origin, form, &state)
@@ -157,5 +157,5 @@ pub async fn get_span(
     let answer = services
         .get_span(&trace_id, span_id, conditions.freshness)
         .await?;
-    Ok(respond::json(answer, &conditions, &state).await)
+    Ok(respond::json(answer, &conditions, &services, &state).await)
 }

@@ -59,7 +59,7 @@ pub async fn get_traces(
     let answer = services
         .get_traces(body.into(), &visibility, conditions.freshness)
         .await?;
-    Ok(respond::json(answer, &conditions, &state).await)
+    Ok(respond::json(answer, &conditions, &services, &state).await)
 }
 
 /// One trace with its assessments and all its spans.
@@ -77,7 +77,7 @@ pub async fn get_trace(
     State(state): State<AppState>,
 ) -> Result<Response, Problem> {
     let answer = services.get_trace(&id, conditions.freshness).await?;
-    Ok(respond::json(answer, &conditions, &state).await)
+    Ok(respond::json(answer, &conditions, &services, &state).await)
 }
 
 /// One trace's spans, with the root span's inputs and outputs beside them.
@@ -95,5 +95,5 @@ pub async fn get_trace_data(
     State(state): State<AppState>,
 ) -> Result<Response, Problem> {
     let answer = services.get_trace_data(&id, conditions.freshness).await?;
-    Ok(respond::json(answer, &conditions, &state).await)
+    Ok(respond::json(answer, &conditions, &services, &state).await)
 }

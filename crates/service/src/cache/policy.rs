@@ -19,8 +19,8 @@ pub struct CachePolicy {
     pub search_ttl: Duration,
     /// How long beyond its time an answer may stand in for an upstream in trouble; the response says so.
     pub stale_if_error: Duration,
-    /// How long whoever asks waits for a new answer at most while one is kept whose time has long been over: see
-    /// [`Self::patience`].
+    /// How long whoever asks waits for a new answer at most while one is kept whose time has long been over; a tenth of it where
+    /// it is over since a moment.
     pub stale_patience: Duration,
 }
 
