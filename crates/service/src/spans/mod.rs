@@ -57,9 +57,12 @@ impl Services {
         if reader.value.is_summarised() {
             query.detail = SpanDetail::Full;
         }
-        let origin = Origin::from(&reader);
+        let (origin, patience) = (
+            Origin::from(&reader),
+            self.patience_with(&reader.value, id, freshness),
+        );
         let mut stream = SpanStream::new(reader.value, query);
-        let begun = match self.patience_with_spans(id, freshness) {
+        let begun = match patience {
             Some(patience) => timeout(patience, stream.begin()).await.ok(),
             None => Some(stream.begin().await),
         };
@@ -144,8 +147,10 @@ impl Services {
         place: Place,
         freshness: Freshness,
     ) -> Result<Served<Gathered>, ServiceError> {
-        let mut gathering = pin!(self.gather_from_upstream(id, place, freshness));
-        let stale = match self.patience_with_spans(id, freshness) {
+        let reader = self.open_spans(id, freshness);
+        let patience = self.patience_with(&reader.value, id, freshness);
+        let mut gathering = pin!(gathered(reader, id, place));
+        let stale = match patience {
             None => return gathering.await,
             Some(patience) => match timeout(patience, &mut gathering).await {
                 Ok(Err(error)) => self.stale_spans(id, freshness, &error).ok_or(error)?,
@@ -167,11 +172,11 @@ impl Services {
         })
     }
 
-    /// How long new spans are waited for while these are kept; `None` where none are that could stand in.
-    fn patience_with_spans(&self, id: &TraceId, freshness: Freshness) -> Option<Duration> {
-        match freshness {
-            Freshness::Cached => self.cache.patience(&self.keys.spans(id)),
-            Freshness::Bypass => None,
+    /// How long a reader is waited for; `None` where it is ready, or nothing is kept that could stand in.
+    fn patience_with(&self, reader: &SpanReader, id: &TraceId, freshness: Freshness) -> Option<Duration> {
+        match (reader, freshness) {
+            (SpanReader::Live(_), Freshness::Cached) => self.cache.patience(&self.keys.spans(id)),
+            _ => None,
         }
     }
 
@@ -181,25 +186,6 @@ impl Services {
         if let SpanReader::Live(reader) = self.open_spans(id, Freshness::Cached).value {
             tokio::spawn(reader.gather(Place::GivenUp));
         }
-    }
-
-    /// The same, without an old answer standing in for an upstream in trouble.
-    async fn gather_from_upstream(
-        &self,
-        id: &TraceId,
-        place: Place,
-        freshness: Freshness,
-    ) -> Result<Served<Gathered>, ServiceError> {
-        let reader = self.open_spans(id, freshness);
-        let value = match reader.value {
-            SpanReader::Kept { set, .. } => Gathered::Set(set),
-            SpanReader::Live(live) => live.gather(place).await.map_err(|error| error.about_trace(id))?,
-        };
-        Ok(Served {
-            value,
-            status: reader.status,
-            age: reader.age,
-        })
     }
 
     /// Summaries of a trace's spans, kept under their own key for as long as the spans they were made of are fresh.
@@ -213,9 +199,9 @@ impl Services {
     ) -> Result<Served<Arc<SpanSet>>, ServiceError> {
         let (services, wanted, key) = (self.clone(), id.clone(), self.keys.span_summaries(id));
         let load = async move {
-            let gathered = services
-                .gather_from_upstream(&wanted, Place::Kept, freshness)
-                .await?;
+            // No old spans stand in: what is made of them would be kept as new.
+            let reader = services.open_spans(&wanted, freshness);
+            let gathered = gathered(reader, &wanted, Place::Kept).await?;
             let (value, fresh_for) = match gathered.value {
                 Gathered::Set(set) => {
                     let left = services.freshness_of(&wanted, &set);
@@ -381,6 +367,23 @@ impl Services {
             });
         });
     }
+}
+
+/// All that a reader reads, or what [`Place`] says where that is too large.
+async fn gathered(
+    reader: Served<SpanReader>,
+    id: &TraceId,
+    place: Place,
+) -> Result<Served<Gathered>, ServiceError> {
+    let value = match reader.value {
+        SpanReader::Kept { set, .. } => Gathered::Set(set),
+        SpanReader::Live(live) => live.gather(place).await.map_err(|error| error.about_trace(id))?,
+    };
+    Ok(Served {
+        value,
+        status: reader.status,
+        age: reader.age,
+    })
 }
 
 /// How long these spans stay fresh, by what is known of their trace.
