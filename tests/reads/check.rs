@@ -46,7 +46,7 @@ async fn what_is_wrong_is_said_with_its_fix() {
         (
             vec![
                 ("DATABRICKS_HOST", workspace.url.as_str()),
-                ("DATABRICKS_TOKEN", "wrong-secret"),
+                ("DATABRICKS_TOKEN", "planted-wrong-token"),
             ],
             "fix: set MLFLOW_TRACKING_TOKEN",
         ),
@@ -61,7 +61,7 @@ async fn what_is_wrong_is_said_with_its_fix() {
     ] {
         let (text, is_good) = check(&settings).await;
         assert!(!is_good && text.contains(told), "{settings:?}: {text}");
-        assert!(!text.contains("secret"), "{text}");
+        assert!(!text.contains("planted-"), "{text}");
     }
     let (text, is_good) = check(&[
         ("DATABRICKS_HOST", &workspace.url),

@@ -31,7 +31,7 @@ async fn traces_come_by_signed_downloads_that_never_see_the_token() {
         .await;
     assert_eq!(page["traces"].as_array().unwrap().len(), 5);
     let log = server.log().await.join("\n");
-    assert!(!log.contains("secret"), "no secret reaches the log: {log}");
+    assert!(!log.contains("planted-"), "no secret reaches the log: {log}");
 }
 
 #[tokio::test]
@@ -66,8 +66,53 @@ async fn the_local_user_is_the_owner_of_the_credentials() {
 }
 
 #[tokio::test]
+async fn users_with_tokens_of_their_own_are_never_served_by_the_service_principal() {
+    let settings = [
+        ("DATABRICKS_CLIENT_ID", CLIENT_ID),
+        ("DATABRICKS_CLIENT_SECRET", CLIENT_SECRET),
+        ("TRACE_SERVER_AUTH", "user"),
+        ("TRACE_SERVER_TRUST_PROXY", "true"),
+        ("DEVELOPERS", "ann@example.com,eve@example.com"),
+    ];
+    let (upstream, workspace, server) = on_workspace(&settings).await;
+    let paths = [
+        format!("/api/traces/{}", upstream.trace("rag")),
+        format!("/api/traces/{}/spans", upstream.trace("rag")),
+        "/api/review-apps".to_owned(),
+        "/api/labeling-sessions".to_owned(),
+    ];
+    for path in &paths {
+        let by = |user: &'static str, token: &'static str| {
+            let request = server.as_user(user).get(path);
+            request.header("x-forwarded-access-token", token).send()
+        };
+        assert_eq!(
+            by("ann@example.com", TOKEN).await.unwrap().status(),
+            200,
+            "{path}"
+        );
+        let other = by("eve@example.com", "planted-token-of-nobody").await.unwrap();
+        assert_eq!(other.status(), 401, "{path}");
+    }
+    let own = format!("Bearer {TOKEN}");
+    let used = workspace.calls().into_iter().filter_map(|call| {
+        let token = call.headers.get("authorization")?.to_str().ok()?.to_owned();
+        call.path.starts_with("/api/").then_some(token)
+    });
+    let used: std::collections::BTreeSet<_> = used.collect();
+    assert_eq!(used.len(), 2, "Ann's and Eve's alone: {used:?}");
+    assert!(used.contains(&own));
+    assert_eq!(
+        workspace.tokens_given(),
+        0,
+        "the service principal was not needed"
+    );
+    assert!(workspace.downloads() > 0, "the cloud store was sent no token");
+}
+
+#[tokio::test]
 async fn refused_credentials_are_our_trouble_and_not_the_users() {
-    let (upstream, _, server) = on_workspace(&[("DATABRICKS_TOKEN", "wrong-secret")]).await;
+    let (upstream, _, server) = on_workspace(&[("DATABRICKS_TOKEN", "planted-wrong-token")]).await;
     let answer = server
         .get(&format!("/api/traces/{}", upstream.trace("rag")))
         .send()
@@ -80,5 +125,5 @@ async fn refused_credentials_are_our_trouble_and_not_the_users() {
         problem["detail"],
         "MLflow does not accept this server's credentials"
     );
-    assert!(!problem.to_string().contains("secret"));
+    assert!(!problem.to_string().contains("planted-"));
 }
