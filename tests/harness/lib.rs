@@ -37,7 +37,7 @@ pub use postgres::{Database, Postgres};
 pub use proxy::Proxy;
 pub use server::{TraceServer, http_client};
 pub use upstream::{FilterSeed, Seed, Upstream};
-pub use wire::{Line, Traffic, Wire};
+pub use wire::{Line, Traffic, Wire, wired};
 
 /// 32 random hexadecimal digits.
 fn random_hex() -> String {

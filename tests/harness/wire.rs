@@ -11,6 +11,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::{TraceServer, Upstream};
+
 /// How long anything that must happen may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -140,6 +142,19 @@ pub struct Traffic {
     pub asked: u64,
     /// Bytes that were answered.
     pub answered: u64,
+}
+
+/// MLflow 3.17.2, a wire before it, and a server on the wire that tries no call again, with these settings beside.
+pub async fn wired(settings: &[(&str, &str)]) -> (Upstream, Wire, TraceServer) {
+    let upstream = Upstream::v3();
+    let wire = Wire::before(&upstream.url).await;
+    let own = [
+        ("MLFLOW_TRACKING_URI", wire.url.as_str()),
+        ("MLFLOW_EXPERIMENT_ID", upstream.seed.experiment_id.as_str()),
+        ("TRACE_SERVER_UPSTREAM_MAX_RETRIES", "0"),
+    ];
+    let server = TraceServer::with(&[&own, settings].concat()).await;
+    (upstream, wire, server)
 }
 
 struct Inner {

@@ -544,16 +544,11 @@ async fn a_million_spans_are_read_in_bounded_memory() {
 
 /// MLflow 3.17.2, a wire before it, and a server on the wire that waits no longer than it must.
 async fn wired(settings: &[(&str, &str)]) -> (Upstream, Wire, TraceServer) {
-    let upstream = Upstream::v3();
-    let wire = Wire::before(&upstream.url).await;
     let own = [
-        ("MLFLOW_TRACKING_URI", wire.url.as_str()),
-        ("MLFLOW_EXPERIMENT_ID", upstream.seed.experiment_id.as_str()),
         ("TRACE_SERVER_UPSTREAM_KEEPALIVE", "off"),
-        ("TRACE_SERVER_UPSTREAM_MAX_RETRIES", "0"),
         ("TRACE_SERVER_UPSTREAM_CALL_TIMEOUT", "1s"),
     ];
-    let server = TraceServer::with(&[&own, settings].concat()).await;
+    let (upstream, wire, server) = harness::wired(&[&own, settings].concat()).await;
     // What it learns once is learned over a good line.
     let unknown = format!("/api/mlflow/experiments/{}", upstream.seed.experiment_id);
     server.json(&unknown).await;

@@ -356,13 +356,19 @@ fn new_schema(client: &Client, url: &str, name: &str) -> RequestBuilder {
     client.post(format!("{url}/api/label-schemas")).json(&schema)
 }
 
-async fn whoever_asked_before_the_end_is_answered(kept: Kept) {
+/// A server on a database that outlives it, which it names, with a session of four traces. The folder may hold the database.
+async fn outlived(kept: Kept) -> (tempfile::TempDir, Place, String, Vec<String>, String) {
     let folder = tempfile::tempdir().unwrap();
     let mut place = Place::new(kept).await;
     let database = database_of(&place, &folder);
     place.server = restarted(&place, &database).await;
     let traces = place.traces(4).await;
     let (session, _) = place.session(&["ann@example.com"], &traces).await;
+    (folder, place, database, traces, session)
+}
+
+async fn whoever_asked_before_the_end_is_answered(kept: Kept) {
+    let (_folder, mut place, database, traces, session) = outlived(kept).await;
     let load = Load::on(&place.server);
     let client = |nth: usize| {
         if nth.is_multiple_of(2) {
@@ -440,12 +446,7 @@ async fn are_there(server: &TraceServer, writers: &[Account]) {
 }
 
 async fn what_was_answered_under_load_survives_a_kill(kept: Kept) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut place = Place::new(kept).await;
-    let database = database_of(&place, &folder);
-    place.server = restarted(&place, &database).await;
-    let traces = place.traces(4).await;
-    let (session, _) = place.session(&["ann@example.com"], &traces).await;
+    let (_folder, mut place, database, _, session) = outlived(kept).await;
     let items = place.items(&session).await;
     let mut written: Vec<Account> = (0..4).map(|_| Account::default()).collect();
     for round in 0..4 {

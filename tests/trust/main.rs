@@ -14,20 +14,7 @@ mod tls;
 mod upstream;
 mod users;
 
-use harness::{TraceServer, Upstream, Wire};
-
-/// MLflow 3.17.2, a wire before it, and a server on the wire with these settings beside.
-async fn wired(settings: &[(&str, &str)]) -> (Upstream, Wire, TraceServer) {
-    let upstream = Upstream::v3();
-    let wire = Wire::before(&upstream.url).await;
-    let own = [
-        ("MLFLOW_TRACKING_URI", wire.url.as_str()),
-        ("MLFLOW_EXPERIMENT_ID", upstream.seed.experiment_id.as_str()),
-        ("TRACE_SERVER_UPSTREAM_MAX_RETRIES", "0"),
-    ];
-    let server = TraceServer::with(&[&own, settings].concat()).await;
-    (upstream, wire, server)
-}
+use harness::TraceServer;
 
 /// A header of an answer, as text.
 fn header(answer: &reqwest::Response, name: &str) -> String {

@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Line, TraceServer, Upstream, Wire};
+use harness::{Line, TraceServer, Upstream, Wire, wired};
 use reqwest::Response;
 use serde_json::Value;
 
-use crate::{header, metric, until, wired};
+use crate::{header, metric, until};
 
 /// What is kept is old at once, and one answer is waited for as long as another.
 const OLD_AT_ONCE: [(&str, &str); 4] = [

@@ -145,7 +145,7 @@ impl Admission {
         let free = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();
         let place = free(&self.connections).map(Place::Inside);
         place.or_else(|| {
-            self.turned_away[Turned::Connection as usize].fetch_add(1, Ordering::Relaxed);
+            self.count(Turned::Connection);
             free(&self.anteroom).map(Place::Anteroom)
         })
     }
@@ -162,8 +162,12 @@ impl Admission {
 
     /// Turns a request away.
     pub fn turn_away(&self, what: Turned) -> Problem {
-        self.turned_away[what as usize].fetch_add(1, Ordering::Relaxed);
+        self.count(what);
         Problem::overloaded()
+    }
+
+    fn count(&self, what: Turned) {
+        self.turned_away[what as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Requests that are worked on, and that wait; answers that are sent; connections that are open.

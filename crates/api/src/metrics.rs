@@ -45,8 +45,9 @@ impl Counted {
         let of = |read: fn(&service::BreakerReport) -> u64| {
             breakers.iter().map(move |(name, report)| (*name, read(report)))
         };
-        gauges(
+        family(
             to,
+            ConstGauge::new,
             (
                 "upstream_breaker_state",
                 "Whether calls go through: 0 closed, 1 half open, 2 open",
@@ -54,8 +55,9 @@ impl Counted {
             ),
             of(|report| state_number(report.state)),
         )?;
-        counters(
+        family(
             to,
+            ConstCounter::new,
             (
                 "upstream_breaker_opened",
                 "How often a breaker opened",
@@ -63,8 +65,9 @@ impl Counted {
             ),
             of(|report| report.opened),
         )?;
-        counters(
+        family(
             to,
+            ConstCounter::new,
             (
                 "upstream_breaker_refused",
                 "Calls that were not made because a breaker was open",
@@ -82,8 +85,9 @@ impl Counted {
             ("waiting", taken.waiting),
             ("sending_large_answer", taken.large_answers),
         ];
-        gauges(
+        family(
             to,
+            ConstGauge::new,
             ("requests", "Requests by what becomes of them now", "stage"),
             now.into_iter().map(|(stage, count)| (stage, count as u64)),
         )?;
@@ -93,8 +97,9 @@ impl Counted {
             "Connections that are open",
             taken.connections as u64,
         )?;
-        counters(
+        family(
             to,
+            ConstCounter::new,
             (
                 "turned_away",
                 "What was refused because too much was asked at once",
@@ -144,26 +149,16 @@ fn gauge(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> 
 /// A name, what it means, and the label that tells the values apart.
 type Described<'a> = (&'a str, &'a str, &'a str);
 
-fn gauges<'a>(
+/// Values of one kind of metric.
+fn family<'a, M: EncodeMetric>(
     to: &mut DescriptorEncoder<'_>,
+    metric: fn(u64) -> M,
     (name, help, label): Described<'_>,
     values: impl Iterator<Item = (&'a str, u64)>,
 ) -> Result {
-    let mut family = to.encode_descriptor(name, help, None, ConstGauge::new(0_u64).metric_type())?;
+    let mut family = to.encode_descriptor(name, help, None, metric(0).metric_type())?;
     for (word, value) in values {
-        ConstGauge::new(value).encode(family.encode_family(&[(label, word)])?)?;
-    }
-    Ok(())
-}
-
-fn counters<'a>(
-    to: &mut DescriptorEncoder<'_>,
-    (name, help, label): Described<'_>,
-    values: impl Iterator<Item = (&'a str, u64)>,
-) -> Result {
-    let mut family = to.encode_descriptor(name, help, None, ConstCounter::new(0_u64).metric_type())?;
-    for (word, value) in values {
-        ConstCounter::new(value).encode(family.encode_family(&[(label, word)])?)?;
+        metric(value).encode(family.encode_family(&[(label, word)])?)?;
     }
     Ok(())
 }

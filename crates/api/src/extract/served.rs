@@ -25,11 +25,17 @@ impl FromRequestParts<AppState> for Served {
         let Some(views) = state.user_views() else {
             return Ok(Self(state.services().clone()));
         };
+        // Made already by the guard of the route.
+        if let Some(services) = parts.extensions.get::<Services>() {
+            return Ok(Self(services.clone()));
+        }
         let Forwarded(user) = Forwarded::from_request_parts(parts, state).await?;
         let user = user.ok_or_else(|| Problem::unauthenticated("the proxy must name the user"))?;
         let view = views.of(&user.name, &token(&parts.headers)?);
         let view = view.map_err(|_| unreadable_token())?;
-        Ok(Self(state.services().seen_by(view)))
+        let services = state.services().seen_by(view);
+        parts.extensions.insert(services.clone());
+        Ok(Self(services))
     }
 }
 

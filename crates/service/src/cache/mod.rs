@@ -258,13 +258,9 @@ impl Cache {
         })
     }
 
-    /// A value past its time, to stand in for an upstream in trouble. One from before a write does not: the one who
-    /// wrote would not find it.
+    /// A value past its time, to stand in for an upstream in trouble.
     pub(crate) fn stale<V: Cacheable>(&self, key: &Key<V>) -> Option<Served<V>> {
-        let entry = self.entries.get(&key.raw)?;
-        if !key.raw.may_outlive_its_time() || !self.touches.leave_current(&key.raw, &entry) {
-            return None;
-        }
+        let entry = self.standing_in(key)?;
         let age = entry.age();
         Some(Served {
             value: V::from_kept(entry.value)?,
@@ -275,9 +271,15 @@ impl Cache {
 
     /// How long a new value is waited for while this one could stand in; `None` where none could.
     pub(crate) fn patience<V: Cacheable>(&self, key: &Key<V>) -> Option<Duration> {
+        let entry = self.standing_in(key)?;
+        Some(self.policy.patience(entry.age().saturating_sub(entry.fresh_for)))
+    }
+
+    /// What may stand in for a new value. One from before a write may not: the one who wrote would not find it.
+    fn standing_in<V>(&self, key: &Key<V>) -> Option<Entry> {
         let entry = self.entries.get(&key.raw)?;
         let may_stand_in = key.raw.may_outlive_its_time() && self.touches.leave_current(&key.raw, &entry);
-        may_stand_in.then(|| self.policy.patience(entry.age().saturating_sub(entry.fresh_for)))
+        may_stand_in.then_some(entry)
     }
 
     /// How much longer the value that is kept stays fresh; nothing when it is not the one that is meant.
