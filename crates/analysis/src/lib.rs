@@ -1,0 +1,14 @@
+//! What many traces, or the labels of many people, say together: no I/O, no async, no HTTP.
+//!
+//! | module | what it tells |
+//! |---|---|
+//! | [`facts`] | what is looked at of a trace without its spans |
+//! | [`stats`] | quantiles, of few values exactly, of many in bounded memory |
+//! | [`report`] | Markdown in which other people's text changes nothing but itself |
+//!
+//! Traces are gone through one by one and each span is forgotten once it is counted, so that memory hangs on how many kinds
+//! of things there are, never on how many or how large traces are.
+
+pub mod facts;
+pub mod report;
+pub mod stats;
