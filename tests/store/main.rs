@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's way to fail")]
 
+mod jobs;
+
 use std::str::FromStr;
 
 use domain::{Item, ItemState, LabelSchema, LabelSchemaRef, LabelingSession, ReviewApp, SessionChange};
@@ -43,21 +45,23 @@ async fn opened(on_postgres: bool) -> Opened {
     }
 }
 
+/// Each of these tests, on either database.
 macro_rules! on_both {
     ($($name:ident;)+) => {
         $(mod $name {
             #[tokio::test]
             async fn sqlite() {
-                super::$name(super::opened(false).await).await;
+                super::$name(crate::opened(false).await).await;
             }
 
             #[tokio::test]
             async fn postgres() {
-                super::$name(super::opened(true).await).await;
+                super::$name(crate::opened(true).await).await;
             }
         })+
     };
 }
+pub(crate) use on_both;
 
 on_both! {
     a_review_app_comes_back_as_it_was_given;

@@ -11,6 +11,7 @@
 //! | [`LabelSchema`] | one question to reviewers, and the kind of input it is answered with |
 //! | [`LabelingSession`] | some traces, given to some people, to be labeled by some schemas |
 //! | [`Item`] | one trace of a labeling session, and how far its labeling has come |
+//! | [`Job`] | an analysis that goes on when whoever asked for it has left |
 //!
 //! Every type serialises exactly as the HTTP contract spells it, so that a rendered answer can be kept and
 //! served as bytes.
@@ -21,6 +22,7 @@ pub mod doors;
 mod experiment;
 mod ids;
 mod item;
+mod job;
 mod json_check;
 mod label_schema;
 mod labeling_session;
@@ -43,6 +45,7 @@ pub use ids::{
     AssessmentId, ExperimentId, InvalidId, ItemId, LabelingSessionId, ReviewAppId, RunId, TraceId,
 };
 pub use item::{Item, ItemChange, ItemSource, ItemState, Label};
+pub use job::{Job, JobKind, JobStatus};
 pub use label_schema::{LabelSchema, LabelSchemaType, NumericInput, Options, TextInput, TextListInput};
 pub use labeling_session::{LabelSchemaRef, LabelingSession, SessionChange, user_key};
 pub use review_app::{ReviewApp, ReviewAppChange};

@@ -1,5 +1,5 @@
-//! What reviews are kept in where no workspace keeps them: review apps, label schemas, labeling sessions and items, in
-//! SQLite or PostgreSQL.
+//! What is kept by us, in SQLite or PostgreSQL: review apps, label schemas, labeling sessions and items, where no workspace
+//! keeps them; and jobs.
 //!
 //! Only our own state: traces, runs and assessments stay in MLflow, and nothing here speaks to it.
 //!
@@ -19,6 +19,7 @@ mod dialect;
 pub mod doors;
 mod error;
 mod items;
+mod jobs;
 mod labeling_sessions;
 mod migrations;
 mod page;
@@ -30,6 +31,7 @@ mod row;
 pub use connect::StoreConfig;
 pub use error::StoreError;
 pub use items::{ItemFilter, NewItem};
+pub use jobs::{BegunJob, JobEnd};
 pub use labeling_sessions::{NewSession, SessionFilter};
 pub use page::{Page, PageRequest};
 pub use peers::{Heard, Peers};

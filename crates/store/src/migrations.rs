@@ -15,8 +15,8 @@ macro_rules! migrations {
     };
 }
 
-const SQLITE: &[(i64, &str, &str)] = migrations!("sqlite": 1 "0001_create_reviews");
-const POSTGRES: &[(i64, &str, &str)] = migrations!("postgres": 1 "0001_create_reviews");
+const SQLITE: &[(i64, &str, &str)] = migrations!("sqlite": 1 "0001_create_reviews", 2 "0002_create_jobs");
+const POSTGRES: &[(i64, &str, &str)] = migrations!("postgres": 1 "0001_create_reviews", 2 "0002_create_jobs");
 
 /// All migrations of a kind of database. A database of a newer release is left as it is: replicas are replaced one after
 /// the other.
