@@ -2,6 +2,9 @@
 //!
 //! | module | what it tells |
 //! |---|---|
+//! | [`session`] | how far a labeling session is, what was answered, how much reviewers agree |
+//! | [`agreement`] | how much those agree who rate the same |
+//! | [`insights`] | what a model sees, as it is shown |
 //! | [`facts`] | what is looked at of a trace without its spans |
 //! | [`stats`] | quantiles, of few values exactly, of many in bounded memory |
 //! | [`report`] | Markdown in which other people's text changes nothing but itself |
@@ -9,6 +12,9 @@
 //! Traces are gone through one by one and each span is forgotten once it is counted, so that memory hangs on how many kinds
 //! of things there are, never on how many or how large traces are.
 
+pub mod agreement;
 pub mod facts;
+pub mod insights;
 pub mod report;
+pub mod session;
 pub mod stats;
