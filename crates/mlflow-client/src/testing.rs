@@ -67,6 +67,18 @@ impl Server {
 
 /// A client of the server at this address.
 pub(crate) fn client(url: &str) -> MlflowClient {
+    MlflowClient::new(&config(url)).unwrap()
+}
+
+/// A client that gives a call and a server's silence 20 ms.
+pub(crate) fn impatient_client(url: &str) -> MlflowClient {
+    let mut config = config(url);
+    let short = Duration::from_millis(20);
+    (config.timeouts.read, config.timeouts.call) = (short, short);
+    MlflowClient::new(&config).unwrap()
+}
+
+fn config(url: &str) -> ClientConfig {
     let mut config = ClientConfig::new(TrackingServer {
         base_url: url.parse().unwrap(),
         flavor: Flavor::OpenSource,
@@ -74,7 +86,7 @@ pub(crate) fn client(url: &str) -> MlflowClient {
     });
     config.pool.reuse = ConnectionReuse::Never;
     config.retry.first_pause = Duration::from_millis(1);
-    MlflowClient::new(&config).unwrap()
+    config
 }
 
 async fn read(stream: &mut TcpStream) -> Sent {

@@ -5,6 +5,7 @@ pub(crate) mod experiments;
 pub(crate) mod links;
 pub(crate) mod reviews;
 pub(crate) mod runs;
+pub(crate) mod serving;
 pub(crate) mod spans;
 pub(crate) mod traces;
 pub(crate) mod users;

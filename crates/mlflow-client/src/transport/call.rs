@@ -1,5 +1,7 @@
 //! One request as data.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use reqwest::Method;
 use serde::Serialize;
@@ -18,6 +20,8 @@ pub(crate) struct Call {
     /// Whether the call may be sent again without knowing whether the first arrived. Declared by each call:
     /// several of MLflow's reads are POST, so the method says nothing.
     pub(crate) is_idempotent: bool,
+    /// How long the server may be silent, where that is not what the transport bears.
+    pub(crate) silence: Option<Duration>,
 }
 
 impl Call {
@@ -30,6 +34,7 @@ impl Call {
             query: Vec::new(),
             body: None,
             is_idempotent: true,
+            silence: None,
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breaker::{Breaker, BreakerReport, BreakerState};
+use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, redirect};
 use secrecy::SecretString;
@@ -139,6 +140,31 @@ impl Transport {
         within(call.operation, deadline, read).await
     }
 
+    /// Sends a call that takes long by nature, and reads its answer whole: at most `limit` bytes, within `deadline` and not
+    /// within the time of other calls. It passes the breaker by: that something slow is late says nothing of the server.
+    /// Sent again only when it surely was not done, or the server says that it is one too many (429, 503).
+    pub(crate) async fn long(
+        &self,
+        mut call: Call,
+        limit: usize,
+        deadline: Duration,
+    ) -> Result<Bytes, ClientError> {
+        call.silence = Some(deadline);
+        let attempt = || async {
+            let answered = async { self.send(&call).await?.whole(limit).await };
+            match answered.await {
+                Err(error) if !retry::is_one_too_many(&error) => Ok(Err(error)),
+                answer => answer.map(Ok),
+            }
+        };
+        within(
+            call.operation,
+            deadline,
+            self.retrying(call.operation, true, attempt),
+        )
+        .await?
+    }
+
     /// Opens a signed URL of a cloud store: with exactly the headers that came with it, never with our credentials.
     pub(crate) async fn open_signed(
         &self,
@@ -156,7 +182,7 @@ impl Transport {
         let open = || async move {
             let permit = self.connection(operation).await?;
             let request = self.reuse.pooled().get(url.clone()).headers(map.clone());
-            self.answered(operation, request, permit)
+            answered(operation, request, permit, self.timeouts.read)
                 .await
                 .map_err(without_words)
         };
@@ -282,18 +308,8 @@ impl Transport {
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(body.clone());
         }
-        self.answered(call.operation, request, permit).await
-    }
-
-    async fn answered(
-        &self,
-        operation: &'static str,
-        request: RequestBuilder,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Response, ClientError> {
-        let limit = self.timeouts.read;
-        let answer = before_silence(operation, limit, request.send()).await?;
-        Response::check(operation, answer, permit, limit).await
+        let silence = call.silence.unwrap_or(self.timeouts.read);
+        answered(call.operation, request, permit, silence).await
     }
 
     /// A place among the open connections; given back when the answer has been read or dropped.
@@ -319,6 +335,16 @@ impl std::ops::Deref for Transport {
     fn deref(&self) -> &Line {
         &self.line
     }
+}
+
+async fn answered(
+    operation: &'static str,
+    request: RequestBuilder,
+    permit: OwnedSemaphorePermit,
+    silence: Duration,
+) -> Result<Response, ClientError> {
+    let answer = before_silence(operation, silence, request.send()).await?;
+    Response::check(operation, answer, permit, silence).await
 }
 
 async fn within<T>(

@@ -94,6 +94,11 @@ fn was_not_done(error: &ClientError) -> bool {
     }
 }
 
+/// Whether the call was not done, or the server says that it has too much to do for it now.
+pub(super) fn is_one_too_many(error: &ClientError) -> bool {
+    was_not_done(error) || matches!(error, ClientError::Unavailable { status: 503, .. })
+}
+
 /// Whether an idempotent call may succeed when it is sent again.
 ///
 /// `Timeout` and `PoolExhausted` are not retried: both mean that the server is behind already. A 500 of open-source
