@@ -6,6 +6,7 @@
 //! - [`compare_all`]: holds all that it answers about the sample traces against what MLflow's own SDK reads.
 //! - [`Proxy`]: stands between it and MLflow, counts the calls, and fails or holds them as a test asks.
 //! - [`Wire`]: stands there as well, below HTTP: refuses, cuts, slows down and corrupts bytes as a test asks.
+//! - [`ChatServer`]: a small OpenAI-compatible server; it answers as a test says.
 //! - [`Workspace`]: the one stand-in, for a Databricks workspace, with a real MLflow behind it.
 
 #![expect(
@@ -16,6 +17,7 @@
 )]
 
 mod asker;
+mod chat;
 mod comparison;
 mod databricks;
 mod document;
@@ -29,6 +31,7 @@ mod wire;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 pub use asker::{Asker, answer};
+pub use chat::{ChatCall, ChatReply, ChatServer};
 pub use comparison::{compare_all, compare_traces};
 pub use databricks::{CLIENT_ID, CLIENT_SECRET, OWNER, TOKEN, Workspace};
 pub use document::Document;

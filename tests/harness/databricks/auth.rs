@@ -33,7 +33,7 @@ pub(super) fn routes() -> Router<Arc<Inner>> {
 
 /// Whether this path wants a token: not the way to one, nor the cloud store, which is no part of the workspace.
 pub(super) fn is_needed(path: &str) -> bool {
-    path.starts_with("/api/")
+    path.starts_with("/api/") || path.starts_with("/serving-endpoints/")
 }
 
 pub(super) fn is_known(headers: &HeaderMap) -> bool {

@@ -7,6 +7,7 @@
 
 mod auth;
 mod managed_evals;
+mod serving;
 mod shared;
 mod traces;
 
@@ -23,6 +24,7 @@ use serde_json::json;
 
 pub use auth::{CLIENT_ID, CLIENT_SECRET, OWNER, TOKEN};
 
+use crate::chat::{ChatCall, ChatReply, Script};
 use crate::faults::{Call, Fault, Watch};
 use crate::proxy::serve;
 use crate::server::client_builder;
@@ -37,6 +39,7 @@ struct Inner {
     downloads: AtomicUsize,
     watch: Watch,
     evals: Mutex<ManagedEvals>,
+    model: Script,
 }
 
 /// The stand-in. Runs until the test ends.
@@ -62,12 +65,14 @@ impl Workspace {
             downloads: AtomicUsize::new(0),
             watch: Watch::default(),
             evals: Mutex::default(),
+            model: Script::default(),
         });
         let router = Router::new()
             .merge(auth::routes())
             .merge(traces::routes())
             .merge(shared::routes())
             .merge(managed_evals::routes())
+            .merge(serving::routes())
             .fallback(absent)
             .method_not_allowed_fallback(absent)
             .layer(from_fn_with_state(Arc::clone(&inner), watched))
@@ -85,6 +90,16 @@ impl Workspace {
     /// How many signed downloads were made.
     pub fn downloads(&self) -> usize {
         self.inner.downloads.load(Ordering::SeqCst)
+    }
+
+    /// Its serving endpoints give these answers, one after the other; then 500.
+    pub fn model_answers(&self, answers: Vec<ChatReply>) {
+        self.inner.model.answers(answers);
+    }
+
+    /// What its serving endpoints were asked.
+    pub fn model_requests(&self) -> Vec<ChatCall> {
+        self.inner.model.calls()
     }
 
     /// Asks this of every call from now on that brings what it must.
