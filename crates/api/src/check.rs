@@ -13,6 +13,7 @@ use store::Store;
 
 use crate::config::Config;
 use crate::upstream::Upstream;
+use crate::wiring;
 
 /// Tests the connection step by step and writes a line for each. Fails when a step does.
 pub async fn run(config: &Config, out: &mut dyn Write) -> ExitCode {
@@ -64,6 +65,7 @@ impl Report<'_> {
             return Ok(());
         }
         self.keeps_reviews(config, &upstream).await?;
+        self.asks_model(config, &upstream)?;
         let Some(experiment_id) = experiment_id else {
             return self
                 .notes("no experiment is configured (MLFLOW_EXPERIMENT_ID): every search must name one");
@@ -144,6 +146,23 @@ impl Report<'_> {
                 let fix = "set DATABASE_URL to sqlite://PATH in a folder that can be written to, or to a PostgreSQL that runs";
                 self.fails(&error.to_string(), fix)
             }
+        }
+    }
+
+    /// A question costs money: none is asked here.
+    fn asks_model(&mut self, config: &Config, upstream: &Upstream) -> io::Result<()> {
+        let model = match wiring::model(config, upstream) {
+            Ok(model) => model.own(),
+            Err(error) => return self.fails("no model can be asked for insights", &error.to_string()),
+        };
+        match (model, config.model.name()) {
+            (Some(model), Some(name)) => {
+                self.notes(&format!("analyses ask {name} for insights, {}", model.describe()))
+            }
+            (Some(_), None) => {
+                self.notes("analyses have no insights unless a request names a model (MODEL_ENDPOINT)")
+            }
+            (None, _) => self.notes("analyses have no insights: no model is configured (OPENAI_BASE_URL)"),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mlflow_client::{ConfigError, MlflowClient};
 use ring::digest::{Context, SHA256};
 use secrecy::{ExposeSecret, SecretString};
+use service::insights::{ChatModel, ServingModel};
 use service::{DatabricksReviews, ReviewBackend, Scope, SqlReviews, View};
 use store::Store;
 
@@ -13,8 +14,39 @@ use store::Store;
 pub struct UserViews {
     client: MlflowClient,
     reviews: ReviewsOfUsers,
+    model: Model,
     /// Drawn anew by each process: a digest seen in one says nothing in another.
     salt: [u8; 32],
+}
+
+/// Who is asked for insights.
+#[derive(Debug, Clone)]
+pub enum Model {
+    /// Nobody.
+    None,
+    /// A server of its own, by the same key for all.
+    Shared(Arc<dyn ChatModel>),
+    /// The workspace's serving endpoints, by each user in their own name where their own tokens count.
+    Serving(ServingModel),
+}
+
+impl Model {
+    /// Whom the server itself asks.
+    pub fn own(&self) -> Option<Arc<dyn ChatModel>> {
+        match self {
+            Self::None => None,
+            Self::Shared(chat) => Some(Arc::clone(chat)),
+            Self::Serving(serving) => Some(Arc::new(serving.clone())),
+        }
+    }
+
+    /// Whom the user asks whose client this is.
+    fn of_user(&self, client: &MlflowClient) -> Option<Arc<dyn ChatModel>> {
+        match self {
+            Self::Serving(serving) => Some(Arc::new(serving.asked_by(client.clone()))),
+            Self::None | Self::Shared(_) => self.own(),
+        }
+    }
 }
 
 /// Where users' reviews are kept.
@@ -28,10 +60,11 @@ pub enum ReviewsOfUsers {
 
 impl UserViews {
     /// Views of what this client sees, each with a user's own token.
-    pub fn new(client: MlflowClient, reviews: ReviewsOfUsers) -> Self {
+    pub fn new(client: MlflowClient, reviews: ReviewsOfUsers, model: Model) -> Self {
         Self {
             client,
             reviews,
+            model,
             salt: rand::random(),
         }
     }
@@ -50,6 +83,7 @@ impl UserViews {
         };
         Ok(View {
             scope: Scope::of_user(name, self.digest(token)),
+            chat: self.model.of_user(&client),
             source: Arc::new(client.clone()),
             sink: Arc::new(client),
             reviews,

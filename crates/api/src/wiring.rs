@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use mlflow_client::{AuthSettings, ClientConfig, MlflowClient, TrackingServer};
+use mlflow_client::{AuthSettings, ClientConfig, Flavor, MlflowClient, TrackingServer};
 use mlflow_store::DatabaseError;
+use service::insights::ServingModel;
 use service::{DatabricksReviews, ReviewBackend, Scope, Services, ServicesConfig, SqlReviews, View};
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use crate::router::{RouterConfig, openapi_text, router};
 use crate::serve::ServeLimits;
 use crate::state::{AppState, Settings};
 use crate::upstream::Upstream;
-use crate::views::{ReviewsOfUsers, UserViews};
+use crate::views::{Model, ReviewsOfUsers, UserViews};
 
 /// A server that is ready to listen.
 #[derive(Debug)]
@@ -66,8 +67,9 @@ pub async fn server(config: &Config) -> Result<Server, WiringError> {
     let upstream = Upstream::of(&config.mlflow)?;
     let described = described(&upstream).await?;
     let kept = reviews(config, &upstream).await?;
-    let user_views = user_views(config, &upstream, &kept)?;
-    let services = services(config, &upstream, kept.backend)?;
+    let model = model(config, &upstream)?;
+    let user_views = user_views(config, &upstream, &kept, &model)?;
+    let services = services(config, &upstream, kept.backend, &model)?;
     tokio::spawn(services.clone().listen_to_peers());
     let ending = CancellationToken::new();
     let admission = Arc::new(Admission::new(config.limits.admission()));
@@ -110,7 +112,7 @@ pub fn openapi(config: &Config) -> Result<String, WiringError> {
     // Nobody is asked anything.
     let backend = Arc::new(DatabricksReviews::new(client.clone()));
     let upstream = Upstream::Server(client);
-    let services = services(config, &upstream, backend)?;
+    let services = services(config, &upstream, backend, &Model::None)?;
     Ok(openapi_text(&AppState::new(
         services,
         None,
@@ -165,11 +167,31 @@ async fn reviews(config: &Config, upstream: &Upstream) -> Result<KeptReviews, Wi
     })
 }
 
+/// Who is asked for insights: the OpenAI-compatible server that is set, else the workspace, where MLflow is one. Asks nothing yet.
+///
+/// # Errors
+/// When an address, a key or a name cannot be used.
+pub fn model(config: &Config, upstream: &Upstream) -> Result<Model, ConfigError> {
+    let policy = config.model.policy();
+    let model = match (config.model.openai()?, upstream) {
+        (Some(client), _) => Model::Shared(Arc::new(client)),
+        (None, Upstream::Server(client)) if upstream.flavor() == Flavor::Databricks => {
+            Model::Serving(ServingModel::new(client.clone(), policy.timeout))
+        }
+        (None, _) => Model::None,
+    };
+    if let (Some(chat), Some(name)) = (model.own(), &policy.name) {
+        chat.check_name(name).map_err(ConfigError::ModelName)?;
+    }
+    Ok(model)
+}
+
 /// The views of users, where their own tokens count.
 fn user_views(
     config: &Config,
     upstream: &Upstream,
     reviews: &KeptReviews,
+    model: &Model,
 ) -> Result<Option<UserViews>, ConfigError> {
     if !config.access.is_in_users_names()? {
         return Ok(None);
@@ -181,13 +203,14 @@ fn user_views(
         Some(store) => ReviewsOfUsers::Store(store.clone()),
         None => ReviewsOfUsers::Workspace,
     };
-    Ok(Some(UserViews::new(client.clone(), reviews)))
+    Ok(Some(UserViews::new(client.clone(), reviews, model.clone())))
 }
 
 fn services(
     config: &Config,
     upstream: &Upstream,
     reviews: Arc<dyn ReviewBackend>,
+    model: &Model,
 ) -> Result<Services, ConfigError> {
     let services = ServicesConfig {
         experiment_id: config.mlflow.experiment_id()?,
@@ -196,12 +219,14 @@ fn services(
         parallel_traces: config.limits.parallel_traces,
         roles: config.access.roles(),
         local_user: config.access.local_user(upstream.flavor()),
+        model: config.model.policy(),
     };
     let view = View {
         scope: Scope::new(&upstream.describe()),
         source: upstream.source(),
         sink: upstream.sink(),
         reviews,
+        chat: model.own(),
     };
     Ok(Services::new(view, services))
 }
@@ -217,7 +242,7 @@ fn settings(config: &Config, upstream: &Upstream) -> Settings {
         workspace_url: workspace.map(|url| url.as_str().trim_end_matches('/').to_owned()),
         deployment_name: first_label.map(str::to_owned),
         sme_thank_you_message: config.server.sme_thank_you_message.clone(),
-        model_endpoint: config.server.model_endpoint.clone(),
+        model_endpoint: config.model.name().map(str::to_owned),
         debug: config.server.debug,
     }
 }

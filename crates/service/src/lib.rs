@@ -4,7 +4,8 @@
 //! ([`Answer`]): an answer from the cache is handed on without being read or built again, and spans pass through as
 //! the text MLflow stores. What is kept, for how long and for whom is decided in `cache/`; equal work under way is
 //! shared by `coalesce` (whole values) and `spans/feed` (spans while they arrive). Who sees what is decided in `access/`;
-//! what is written goes through `write`, so that the next read shows it.
+//! what is written goes through `write`, so that the next read shows it. What a chat model adds to an analysis, if there is
+//! one, is asked for in [`insights`].
 
 mod access;
 mod answer;
@@ -14,6 +15,7 @@ mod coalesce;
 pub mod doors;
 mod encoded;
 mod error;
+pub mod insights;
 mod labels;
 mod peers;
 mod ports;
@@ -54,6 +56,7 @@ pub use traces::{SpanInclusion, TraceBatch, TraceSearch};
 pub use upstream::UpstreamError;
 
 use cache::{Cache, Keys, RawKey, Versions};
+use insights::{ChatModel, ModelPolicy};
 use spans::{ManyReads, SpanFeed};
 use turns::Turns;
 
@@ -68,6 +71,8 @@ pub struct View {
     pub sink: Arc<dyn TraceSink>,
     /// Where reviews are kept.
     pub reviews: Arc<dyn ReviewBackend>,
+    /// Who is asked for insights, where there is somebody.
+    pub chat: Option<Arc<dyn ChatModel>>,
 }
 
 /// Everything [`Services`] is made from, beside a [`View`].
@@ -86,6 +91,8 @@ pub struct ServicesConfig {
     pub roles: Roles,
     /// Who asks when nobody is named.
     pub local_user: LocalUser,
+    /// Which model is asked for insights, and what that may cost.
+    pub model: ModelPolicy,
 }
 
 /// The use cases. Clones share everything, and cost one count: every request makes some.
@@ -98,6 +105,7 @@ pub struct Parts {
     source: Arc<dyn TraceSource>,
     sink: Arc<dyn TraceSink>,
     reviews: Arc<dyn ReviewBackend>,
+    chat: Option<Arc<dyn ChatModel>>,
     keys: Keys,
     shared: Arc<Shared>,
 }
@@ -129,6 +137,7 @@ pub struct Shared {
     experiment_id: Option<ExperimentId>,
     roles: Roles,
     local_user: LocalUser,
+    model: ModelPolicy,
 }
 
 impl Services {
@@ -156,6 +165,7 @@ impl Services {
             experiment_id: config.experiment_id,
             roles: config.roles,
             local_user: config.local_user,
+            model: config.model,
         };
         Self::with(view, Arc::new(shared))
     }
@@ -172,6 +182,7 @@ impl Services {
             source: view.source,
             sink: view.sink,
             reviews: view.reviews,
+            chat: view.chat,
             keys: Keys::of(view.scope),
             shared,
         }))

@@ -7,6 +7,7 @@ mod cache;
 mod limits;
 mod logs;
 mod mlflow;
+mod model;
 mod reviews;
 mod server;
 
@@ -20,6 +21,7 @@ pub use cache::CacheArgs;
 pub use limits::LimitArgs;
 pub use logs::{LogArgs, LogFormat};
 pub use mlflow::{Keepalive, MlflowArgs, UpstreamConfig};
+pub use model::ModelArgs;
 pub use reviews::{ReviewArgs, ReviewsIn};
 pub use server::ServerArgs;
 
@@ -61,6 +63,9 @@ pub struct Config {
     /// Where reviews are kept.
     #[command(flatten)]
     pub reviews: ReviewArgs,
+    /// The chat model that analyses may ask for insights.
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// How much is kept, and how long.
     #[command(flatten)]
     pub cache: CacheArgs,
@@ -144,6 +149,12 @@ pub enum ConfigError {
     LogFilter(String),
     #[error("TRACE_SERVER_STATIC_DIR {0:?} holds no index.html")]
     StaticDir(std::path::PathBuf),
+    #[error("OPENAI_BASE_URL is no address; use http://HOST/v1 or https://HOST/v1")]
+    ModelUrl,
+    #[error("OPENAI_BASE_URL, OPENAI_API_KEY: {0}")]
+    Model(#[from] chat_client::ChatError),
+    #[error("MODEL_ENDPOINT: {0}")]
+    ModelName(domain::BrokenRule),
 }
 
 /// A setting that is there and not empty: an empty variable means an unset one, as container tools write it.

@@ -43,9 +43,6 @@ pub struct ServerArgs {
     /// What the frontend shows when a session is done.
     #[arg(long, env = "SME_THANK_YOU_MESSAGE", value_name = "TEXT")]
     pub sme_thank_you_message: Option<String>,
-    /// The model serving endpoint that analyses are made with.
-    #[arg(long, env = "MODEL_ENDPOINT", value_name = "NAME")]
-    pub model_endpoint: Option<String>,
     /// Whether the frontend shows what helps developers to find faults.
     #[arg(long, env = "TRACE_SERVER_DEBUG", default_value_t = false, value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_missing_value = "true")]
     pub debug: bool,
