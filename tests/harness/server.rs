@@ -237,6 +237,7 @@ fn command(settings: &[(&str, &str)], folder: &TempDir) -> Command {
             ("TRACE_SERVER_USER", "ann@example.com"),
             // Every secret of the tests begins like this one: see `tests/secrets.py`.
             ("MLFLOW_TRACKING_TOKEN", "planted-token-of-the-server"),
+            ("OPENAI_API_KEY", "planted-key-of-the-model"),
             ("TRACE_SERVER_LOG", EVERYTHING),
             // A busy machine is no reason to be served an old answer, unless a test is about that.
             ("TRACE_SERVER_CACHE_STALE_PATIENCE", "10m"),

@@ -100,3 +100,47 @@ impl UserViews {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chat_client::{ChatError, ChatRequest};
+    use harness::{ChatReply, TOKEN, Workspace};
+    use mlflow_client::{AuthSettings, ClientConfig, TrackingServer};
+    use std::time::Duration;
+
+    async fn complete(chat: Option<Arc<dyn ChatModel>>) -> Result<String, ChatError> {
+        let request = ChatRequest {
+            model: "small".into(),
+            system: String::new(),
+            user: String::new(),
+            schema_name: "thing",
+            schema: serde_json::json!({}),
+            max_output_tokens: 1,
+        };
+        Ok(chat.unwrap().complete(&request).await?.content)
+    }
+
+    #[tokio::test]
+    async fn users_ask_the_workspaces_models_by_their_own_tokens() {
+        let workspace = Workspace::over("http://127.0.0.1:1").await;
+        workspace.model_answers(vec![ChatReply::Says("yes".into()); 2]);
+        let settings = AuthSettings {
+            databricks_host: Some(workspace.url.clone()),
+            databricks_token: Some(TOKEN.into()),
+            ..AuthSettings::default()
+        };
+        let server = TrackingServer::resolve("databricks", &settings).unwrap();
+        let client = MlflowClient::new(&ClientConfig::new(server)).unwrap();
+        let model = Model::Serving(ServingModel::new(client.clone(), Duration::from_secs(9)));
+        let views = UserViews::new(client, ReviewsOfUsers::Workspace, model.clone());
+        let of = |token: &str| views.of("ann", &token.into()).unwrap().chat;
+        assert!(matches!(
+            complete(of("planted-other")).await,
+            Err(ChatError::Unauthorized)
+        ));
+        assert!(workspace.model_requests().is_empty(), "not by the server's own");
+        assert_eq!(complete(of(TOKEN)).await.unwrap(), "yes");
+        assert_eq!(complete(model.own()).await.unwrap(), "yes");
+    }
+}

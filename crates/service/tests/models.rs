@@ -139,5 +139,5 @@ async fn what_becomes_of_an_endpoint_is_told_as_of_any_model() {
         matches!(late, ChatError::Timeout { limit: told } if told == limit),
         "{late:?}"
     );
-    assert!(began.elapsed() >= limit);
+    assert!((limit..LONG / 6).contains(&began.elapsed()));
 }

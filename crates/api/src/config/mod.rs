@@ -153,7 +153,7 @@ pub enum ConfigError {
     ModelUrl,
     #[error("OPENAI_BASE_URL, OPENAI_API_KEY: {0}")]
     Model(#[from] chat_client::ChatError),
-    #[error("MODEL_ENDPOINT: {0}")]
+    #[error("MODEL_ENDPOINT {}", .0.rule)]
     ModelName(domain::BrokenRule),
 }
 
