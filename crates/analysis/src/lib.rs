@@ -3,6 +3,8 @@
 //! | module | what it tells |
 //! |---|---|
 //! | [`session`] | how far a labeling session is, what was answered, how much reviewers agree |
+//! | [`digest`] | a trace gone through span by span, and many together |
+//! | [`patterns`] | what traces have in common: kind of agent, tools, figures of spans |
 //! | [`agreement`] | how much those agree who rate the same |
 //! | [`insights`] | what a model sees, as it is shown |
 //! | [`facts`] | what is looked at of a trace without its spans |
@@ -13,8 +15,10 @@
 //! of things there are, never on how many or how large traces are.
 
 pub mod agreement;
+pub mod digest;
 pub mod facts;
 pub mod insights;
+pub mod patterns;
 pub mod report;
 pub mod session;
 pub mod stats;

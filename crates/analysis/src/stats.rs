@@ -32,6 +32,8 @@ pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
 pub struct Sample {
     kept: Vec<f64>,
     seen: u64,
+    sum: f64,
+    max: Option<f64>,
     random: SmallRng,
 }
 
@@ -40,6 +42,8 @@ impl Default for Sample {
         Self {
             kept: Vec::new(),
             seen: 0,
+            sum: 0.0,
+            max: None,
             random: SmallRng::seed_from_u64(SEED),
         }
     }
@@ -52,6 +56,8 @@ impl Sample {
             return;
         }
         self.seen += 1;
+        self.sum += value;
+        self.max = Some(self.max.map_or(value, |max| max.max(value)));
         if self.kept.len() < KEPT {
             self.kept.push(value);
             return;
@@ -60,6 +66,29 @@ impl Sample {
         if let Some(kept) = self.kept.get_mut(place) {
             *kept = value;
         }
+    }
+
+    /// Takes in the values of another. Of one that was sampled the values that it kept count as they are: what it saw beyond
+    /// them is counted, and weighs less.
+    pub fn add_all(&mut self, other: &Self) {
+        for value in &other.kept {
+            self.add(*value);
+        }
+        self.seen += other.seen - other.kept.len() as u64;
+        self.sum += other.sum - other.kept.iter().sum::<f64>();
+        self.max = [self.max, other.max].into_iter().flatten().reduce(f64::max);
+    }
+
+    /// The greatest; `None` of no values.
+    pub fn max(&self) -> Option<f64> {
+        self.max
+    }
+
+    /// Their mean; `None` of no values.
+    pub fn mean(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "2^53 values")]
+        let count = self.seen as f64;
+        (self.seen > 0).then(|| self.sum / count)
     }
 
     /// How many were taken in.

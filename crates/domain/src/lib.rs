@@ -17,6 +17,7 @@
 //! served as bytes.
 
 mod assessment;
+pub mod chat;
 #[cfg(feature = "doors")]
 pub mod doors;
 mod experiment;

@@ -212,6 +212,38 @@ impl<'a> SpanView<'a> {
             .is_some_and(|end| !matches!(end.get(), "null" | "0"))
     }
 
+    /// The span's name.
+    pub fn name(&self) -> &str {
+        self.name.as_ref().map_or("", |name| &name.0)
+    }
+
+    /// When it began, in ns since the Unix epoch.
+    pub fn start_ns(&self) -> Option<u64> {
+        self.start_time_unix_nano?.get().parse().ok()
+    }
+
+    /// When it ended, in ns since the Unix epoch; `None` while it runs.
+    pub fn end_ns(&self) -> Option<u64> {
+        let end = self.end_time_unix_nano?.get().parse().ok();
+        end.filter(|end| *end != 0)
+    }
+
+    /// How it went; what is not said is unset.
+    pub fn status(&self) -> SpanStatus<'a> {
+        let status = self
+            .status
+            .and_then(|status| serde_json::from_str(status.get()).ok());
+        status.unwrap_or_default()
+    }
+
+    /// What was thrown: the last of its exceptions.
+    pub fn exception(&self) -> Option<SpanException> {
+        let events = self.events.iter().rev();
+        let mut read = events.filter_map(|event| serde_json::from_str::<SpanEvent>(event.get()).ok());
+        read.find(|event| event.name == "exception")
+            .map(|event| event.attributes)
+    }
+
     /// The span's type, such as `TOOL`.
     pub fn span_type(&self) -> Option<String> {
         serde_json::from_str(&self.attributes.text(SPAN_TYPE)?).ok()
@@ -256,6 +288,46 @@ impl<'a> SpanView<'a> {
             },
         }
     }
+}
+
+/// How a span went.
+#[derive(Debug, Default, Deserialize)]
+pub struct SpanStatus<'a> {
+    #[serde(borrow, default)]
+    code: JsonStr<'a>,
+    #[serde(borrow, default)]
+    message: Option<JsonStr<'a>>,
+}
+
+impl SpanStatus<'_> {
+    /// Whether it failed. MLflow 3 writes `STATUS_CODE_ERROR`, its SDK and MLflow 2 `ERROR`.
+    pub fn is_error(&self) -> bool {
+        matches!(&*self.code.0, "STATUS_CODE_ERROR" | "ERROR")
+    }
+
+    /// Why, in the words of whoever traced it; empty where it is not said.
+    pub fn message(&self) -> &str {
+        self.message.as_ref().map_or("", |message| &message.0)
+    }
+}
+
+#[derive(Deserialize)]
+struct SpanEvent {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    attributes: SpanException,
+}
+
+/// An exception, as OpenTelemetry names its parts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct SpanException {
+    /// Its class, such as `ConnectionError`.
+    #[serde(rename = "exception.type", default)]
+    pub kind: String,
+    /// What it says.
+    #[serde(rename = "exception.message", default)]
+    pub message: String,
 }
 
 /// Sizes of a span's parts, in bytes of JSON text as MLflow sends it.
@@ -352,6 +424,28 @@ mod tests {
             assert!(!SpanView::parse(&text).unwrap().is_ended());
         }
         assert!(!SpanView::parse("{}").unwrap().is_ended());
+    }
+
+    #[test]
+    fn what_a_failed_span_tells_is_read() {
+        let mut told: Value = serde_json::from_str(&span()).unwrap();
+        told["status"] = json!({"code": "STATUS_CODE_ERROR", "message": "no \"route\""});
+        told["events"] = json!([
+            {"name": "exception", "attributes": {"exception.type": "OldError"}},
+            {"name": "exception", "attributes": {"exception.type": "KeyError", "exception.message": "'x'", "more": 1}},
+            {"name": "retry"},
+        ]);
+        let text = told.to_string();
+        let view = SpanView::parse(&text).unwrap();
+        assert!(view.status().is_error() && view.status().message() == "no \"route\"");
+        let (kind, message) = ("KeyError".to_owned(), "'x'".to_owned());
+        assert_eq!(view.exception(), Some(SpanException { kind, message }));
+        assert_eq!(
+            (view.name(), view.end_ns().unwrap() - view.start_ns().unwrap()),
+            ("näme", 373_491)
+        );
+        let bare = SpanView::parse(r#"{"end_time_unix_nano": 0, "status": 7}"#).unwrap();
+        assert!(!bare.status().is_error() && bare.exception().is_none() && bare.end_ns().is_none());
     }
 
     proptest! {

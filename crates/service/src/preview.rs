@@ -3,8 +3,8 @@
 //! MLflow's own preview stands. Where there is none it is derived: from the trace's metadata, else from its chat or
 //! agent spans; from a conversation the last message of the user and the first choice of the model are taken.
 
-use domain::TraceInfo;
 use domain::span::{SPAN_INPUTS, SPAN_OUTPUTS, SpanView};
+use domain::{TraceInfo, chat};
 use serde_json::Value;
 
 /// A derived preview is cut at this many characters.
@@ -51,16 +51,8 @@ pub(crate) fn request(text: &str) -> Option<String> {
     let Ok(value) = serde_json::from_str::<Value>(text) else {
         return cut(text);
     };
-    let messages = value
-        .get("messages")
-        .or_else(|| value.get("input"))
-        .unwrap_or(&value);
-    let last_of_user = messages
-        .as_array()
-        .and_then(|list| list.iter().rev().find(|message| is_of_user(message)));
-    last_of_user
-        .and_then(|message| message.get("content"))
-        .and_then(content)
+    chat::request(&value)
+        .and_then(|text| cut(&text))
         .or_else(|| plain(&value))
 }
 
@@ -69,30 +61,9 @@ fn response(text: &str) -> Option<String> {
     let Ok(value) = serde_json::from_str::<Value>(text) else {
         return cut(text);
     };
-    ["/choices/0/message/content", "/generations/0/0/text", "/text"]
-        .iter()
-        .find_map(|pointer| value.pointer(pointer).and_then(content))
+    chat::response(&value)
+        .and_then(|text| cut(&text))
         .or_else(|| plain(&value))
-}
-
-fn is_of_user(message: &Value) -> bool {
-    let is = |key: &str, word: &str| message.get(key).and_then(Value::as_str) == Some(word);
-    is("role", "user") || is("type", "human")
-}
-
-/// A message's content: text, or a list of parts of which the text ones count.
-fn content(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => cut(text),
-        Value::Array(parts) => {
-            let texts: Vec<_> = parts
-                .iter()
-                .filter_map(|part| part.get("text").and_then(Value::as_str))
-                .collect();
-            cut(&texts.join(" "))
-        }
-        _ => None,
-    }
 }
 
 /// What is no conversation is shown as it is.
