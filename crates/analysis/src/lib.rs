@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`session`] | how far a labeling session is, what was answered, how much reviewers agree |
 //! | [`digest`] | a trace gone through span by span, and many together |
+//! | [`experiment`] | what goes wrong in a sample of traces, and what experts should be asked |
 //! | [`patterns`] | what traces have in common: kind of agent, tools, figures of spans |
 //! | [`agreement`] | how much those agree who rate the same |
 //! | [`insights`] | what a model sees, as it is shown |
@@ -16,6 +17,7 @@
 
 pub mod agreement;
 pub mod digest;
+pub mod experiment;
 pub mod facts;
 pub mod insights;
 pub mod patterns;

@@ -293,6 +293,14 @@ impl Patterns {
     }
 }
 
+impl Patterns {
+    /// What kind of agent it is, and of conversation.
+    pub(crate) fn kind(&self) -> (&'static str, &'static str) {
+        let summary = &self.analysis_summary;
+        (summary.agent_pattern, summary.conversation_type)
+    }
+}
+
 /// Whether one in five is so.
 fn is_often(count: u64, all: u64) -> bool {
     count > 0 && count * OFTEN >= all
