@@ -260,7 +260,9 @@ fn fix_for_database(error: &DatabaseError) -> &'static str {
             "MLFLOW_TRACKING_URI must name the database that MLflow writes to (its --backend-store-uri)"
         }
         DatabaseError::ReadOnly { .. } => "use the address of the MLflow server instead",
-        DatabaseError::Artifact(_) => "look at the storage that MLflow keeps its artifacts in",
+        DatabaseError::ArtifactsElsewhere(_) | DatabaseError::Artifact(_) => {
+            "look at the storage that MLflow keeps its artifacts in"
+        }
         DatabaseError::NotFound(_)
         | DatabaseError::SpansNotFound(_)
         | DatabaseError::Refused(_)
@@ -292,6 +294,7 @@ fn fix_for_client(error: &ClientError) -> &'static str {
         ClientError::Malformed { .. } | ClientError::Rejected { .. } | ClientError::RouteAbsent { .. } => {
             "MLFLOW_TRACKING_URI must be the address of an MLflow server's API, 2.14 or newer"
         }
+        ClientError::ArtifactsElsewhere { .. } => "start the server with --serve-artifacts",
         ClientError::NotFound { .. }
         | ClientError::SpansNotFound { .. }
         | ClientError::Failed { .. }

@@ -81,7 +81,11 @@ async fn run(server: Server, listening: impl FnOnce(&str) -> io::Result<()>) -> 
     serve::serve(
         listener,
         server.router,
-        serve::told_to_stop(),
+        async {
+            serve::told_to_stop().await;
+            // Whoever watches one sees it end.
+            server.services.interrupt_jobs();
+        },
         server.limits,
         server.ending,
         // Writes go on when those who asked for them have left.

@@ -21,6 +21,7 @@ use utoipa::openapi::path::Operation;
         (name = "spans", description = "Spans of one trace, sent while they arrive"),
         (name = "labels", description = "Feedback and expectations that people give to traces"),
         (name = "reviews", description = "Review apps, label schemas, labeling sessions and their items"),
+        (name = "analyses", description = "What many traces, or the labels of many people, say together"),
         (name = "runs", description = "Runs"),
         (name = "experiments", description = "Experiments"),
         (name = "user", description = "Who asks"),

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use analysis::experiment::{DetectedIssue, RecommendedSchema};
 use domain::span::SpanSizes;
 use domain::{Experiment, Run, TraceInfo};
 use utoipa::ToSchema;
@@ -141,6 +142,84 @@ pub struct SpanEvent {
     /// The span as JSON text; in the end how many there were, or why there are no more.
     #[schema(example = "{\"spans\":12}")]
     pub data: String,
+}
+
+/// One event of a job.
+#[derive(Debug, ToSchema)]
+pub struct StatusEvent {
+    /// `status`; `error` when it cannot be told any more.
+    #[schema(example = "status")]
+    pub event: String,
+    /// The status as JSON text, or why it cannot be told.
+    #[schema(example = "{\"status\":\"running\",\"message\":\"reading spans: 12 of 50 traces\"}")]
+    pub data: String,
+}
+
+/// The analysis of a session as it is kept.
+#[derive(Debug, ToSchema)]
+pub struct SessionAnalysisAnswer {
+    /// Whether there is one.
+    #[schema(example = true)]
+    pub has_analysis: bool,
+    /// The report in Markdown, with charts in Mermaid; null where there is none.
+    #[schema(example = "# Labels of `Week 47`\n")]
+    pub content: Option<String>,
+    /// The session's id.
+    #[schema(example = "9d8c7b6a5f4e3d2c1b0a9f8e7d6c5b4a")]
+    pub session_id: String,
+    /// The session's run, which keeps the report and its data as artifacts (`analysis/session_summary/report.md`,
+    /// `data.json`).
+    #[schema(example = "0369c1902ac742509073ee058e6c6756")]
+    pub run_id: Option<String>,
+    /// `analysis_timestamp`, `model_endpoint` (null where no model was asked) and `totals`; null where there is none.
+    #[schema(value_type = Option<Object>, example = json!({"analysis_timestamp": "2026-11-23T18:09:40.120Z", "model_endpoint": null, "totals": {"items": 60}}))]
+    pub metadata: Option<serde_json::Value>,
+    /// The same in words.
+    #[schema(example = "the labels of this session have been analysed")]
+    pub message: String,
+}
+
+/// The summary of an experiment as it is kept.
+#[derive(Debug, ToSchema)]
+pub struct ExperimentSummaryAnswer {
+    /// Whether there is one.
+    #[schema(example = true)]
+    pub has_summary: bool,
+    /// The report in Markdown, with charts in Mermaid; null where there is none.
+    #[schema(example = "# Traces of experiment `1`\n")]
+    pub content: Option<String>,
+    /// Who keeps it: `mlflow`; null where there is none.
+    #[schema(example = "mlflow")]
+    pub source: Option<String>,
+    /// The run `experiment_metadata`, which keeps the report and its data as artifacts (`analysis/experiment_summaries/…`).
+    #[schema(example = "0369c1902ac742509073ee058e6c6756")]
+    pub run_id: Option<String>,
+    /// The same in words.
+    #[schema(example = "the traces of this experiment have been summarised")]
+    pub message: String,
+    /// What experts should be asked, the most useful first.
+    pub schemas_with_label_types: Vec<RecommendedSchema>,
+    /// What goes wrong, the worst first.
+    pub detected_issues: Vec<DetectedIssue>,
+    /// Facts about the analysis; null where there is none.
+    pub metadata: Option<SummaryMetadata>,
+}
+
+/// Facts about an analysis.
+#[derive(Debug, ToSchema)]
+pub struct SummaryMetadata {
+    /// When it was made (RFC 3339, UTC).
+    #[schema(example = "2026-11-23T18:09:40.120Z")]
+    pub analysis_timestamp: String,
+    /// The model that was asked; null where none was, or none answered.
+    #[schema(example = "databricks-claude-sonnet-4")]
+    pub model_endpoint: Option<String>,
+    /// Traces that were gone through.
+    #[schema(example = 50)]
+    pub traces_analyzed: u64,
+    /// Traces whose spans could not be read.
+    #[schema(example = 0)]
+    pub traces_failed: u64,
 }
 
 /// One experiment.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mlflow_client::{Flavor, MlflowClient};
 use mlflow_store::MlflowStore;
-use service::{TraceSink, TraceSource};
+use service::{TracePages, TraceSink, TraceSource};
 use store::{Store, StoreConfig};
 use url::Url;
 
@@ -85,6 +85,18 @@ impl Upstream {
             Err(ConfigError::ReviewsInMlflow)
         } else {
             Ok(())
+        }
+    }
+
+    /// Whose pages show traces.
+    pub fn trace_pages(&self) -> TracePages {
+        let Self::Server(client) = self else {
+            return TracePages::Api;
+        };
+        let base = client.server().base_url.as_str().trim_end_matches('/').to_owned();
+        match client.server().flavor {
+            Flavor::OpenSource => TracePages::Mlflow(base),
+            Flavor::Databricks => TracePages::Databricks(base),
         }
     }
 

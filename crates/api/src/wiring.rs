@@ -7,7 +7,9 @@ use axum::Router;
 use mlflow_client::{AuthSettings, ClientConfig, Flavor, MlflowClient, TrackingServer};
 use mlflow_store::DatabaseError;
 use service::insights::ServingModel;
-use service::{DatabricksReviews, ReviewBackend, Scope, Services, ServicesConfig, SqlReviews, View};
+use service::{
+    DatabricksReviews, ReviewBackend, Scope, ServiceError, Services, ServicesConfig, SqlReviews, View,
+};
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +55,9 @@ pub enum WiringError {
     /// MLflow's database cannot be used.
     #[error("MLFLOW_TRACKING_URI: {0}")]
     Database(#[from] DatabaseError),
+    /// What another life of this server left cannot be told.
+    #[error(transparent)]
+    Jobs(#[from] ServiceError),
     /// The OpenAPI document cannot be written.
     #[error("the OpenAPI document cannot be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -66,10 +71,11 @@ pub enum WiringError {
 pub async fn server(config: &Config) -> Result<Server, WiringError> {
     let upstream = Upstream::of(&config.mlflow)?;
     let described = described(&upstream).await?;
-    let kept = reviews(config, &upstream).await?;
+    let kept = kept(config, &upstream).await?;
     let model = model(config, &upstream)?;
     let user_views = user_views(config, &upstream, &kept, &model)?;
-    let services = services(config, &upstream, kept.backend, &model)?;
+    let services = services(config, &upstream, kept.reviews, &model, Some(kept.store))?;
+    services.tell_interrupted_jobs().await?;
     tokio::spawn(services.clone().listen_to_peers());
     let ending = CancellationToken::new();
     let admission = Arc::new(Admission::new(config.limits.admission()));
@@ -112,7 +118,7 @@ pub fn openapi(config: &Config) -> Result<String, WiringError> {
     // Nobody is asked anything.
     let backend = Arc::new(DatabricksReviews::new(client.clone()));
     let upstream = Upstream::Server(client);
-    let services = services(config, &upstream, backend, &Model::None)?;
+    let services = services(config, &upstream, backend, &Model::None, None)?;
     Ok(openapi_text(&AppState::new(
         services,
         None,
@@ -138,32 +144,38 @@ async fn described(upstream: &Upstream) -> Result<String, DatabaseError> {
     }
 }
 
-/// Who keeps reviews.
-struct KeptReviews {
-    backend: Arc<dyn ReviewBackend>,
-    /// Our own database, where it is that.
-    store: Option<Store>,
+/// Who keeps reviews, and our own database: how jobs stand is always there.
+struct Kept {
+    reviews: Arc<dyn ReviewBackend>,
+    are_in_workspace: bool,
+    store: Store,
     described: String,
 }
 
-async fn reviews(config: &Config, upstream: &Upstream) -> Result<KeptReviews, WiringError> {
-    if config.reviews.are_in_workspace(upstream.flavor()) {
-        let Upstream::Server(client) = upstream else {
-            return Err(ConfigError::ReviewsInNoWorkspace.into());
-        };
-        return Ok(KeptReviews {
-            backend: Arc::new(DatabricksReviews::new(client.clone())),
-            store: None,
-            described: "the workspace".to_owned(),
-        });
-    }
+async fn kept(config: &Config, upstream: &Upstream) -> Result<Kept, WiringError> {
     let database = config.reviews.store();
     upstream.check_apart_from(&database)?;
+    let workspace = match upstream {
+        _ if !config.reviews.are_in_workspace(upstream.flavor()) => None,
+        Upstream::Server(client) => Some(client.clone()),
+        Upstream::Database(_) => return Err(ConfigError::ReviewsInNoWorkspace.into()),
+    };
     let store = Store::open(&database).await?;
-    Ok(KeptReviews {
-        backend: Arc::new(SqlReviews::new(store.clone(), upstream.sink())),
-        store: Some(store),
-        described: Store::describe(&database)?,
+    let (reviews, described): (Arc<dyn ReviewBackend>, _) = match workspace {
+        Some(client) => (
+            Arc::new(DatabricksReviews::new(client)),
+            "the workspace".to_owned(),
+        ),
+        None => (
+            Arc::new(SqlReviews::new(store.clone(), upstream.sink())),
+            Store::describe(&database)?,
+        ),
+    };
+    Ok(Kept {
+        are_in_workspace: config.reviews.are_in_workspace(upstream.flavor()),
+        reviews,
+        store,
+        described,
     })
 }
 
@@ -190,7 +202,7 @@ pub fn model(config: &Config, upstream: &Upstream) -> Result<Model, ConfigError>
 fn user_views(
     config: &Config,
     upstream: &Upstream,
-    reviews: &KeptReviews,
+    kept: &Kept,
     model: &Model,
 ) -> Result<Option<UserViews>, ConfigError> {
     if !config.access.is_in_users_names()? {
@@ -199,9 +211,10 @@ fn user_views(
     let Upstream::Server(client) = upstream else {
         return Err(ConfigError::UsersOfNoServer);
     };
-    let reviews = match &reviews.store {
-        Some(store) => ReviewsOfUsers::Store(store.clone()),
-        None => ReviewsOfUsers::Workspace,
+    let reviews = if kept.are_in_workspace {
+        ReviewsOfUsers::Workspace
+    } else {
+        ReviewsOfUsers::Store(kept.store.clone())
     };
     Ok(Some(UserViews::new(client.clone(), reviews, model.clone())))
 }
@@ -211,6 +224,7 @@ fn services(
     upstream: &Upstream,
     reviews: Arc<dyn ReviewBackend>,
     model: &Model,
+    store: Option<Store>,
 ) -> Result<Services, ConfigError> {
     let services = ServicesConfig {
         experiment_id: config.mlflow.experiment_id()?,
@@ -220,6 +234,9 @@ fn services(
         roles: config.access.roles(),
         local_user: config.access.local_user(upstream.flavor()),
         model: config.model.policy(),
+        store,
+        jobs: config.limits.jobs(),
+        trace_pages: upstream.trace_pages(),
     };
     let view = View {
         scope: Scope::new(&upstream.describe()),

@@ -63,6 +63,12 @@ pub enum ClientError {
         /// The server's words.
         message: String,
     },
+    /// The run's artifacts are kept where the server does not take any for us.
+    #[error("{operation}: the server takes no artifacts of this run over HTTP")]
+    ArtifactsElsewhere {
+        /// The call.
+        operation: &'static str,
+    },
     /// The server asks us to slow down.
     #[error("{operation}: the server asks to slow down")]
     RateLimited {
@@ -233,6 +239,7 @@ impl ClientError {
             | Self::Malformed { .. }
             | Self::TooLarge { .. }
             | Self::RouteAbsent { .. }
+            | Self::ArtifactsElsewhere { .. }
             | Self::Credentials(_) => false,
         }
     }
@@ -251,6 +258,7 @@ impl ClientError {
             | Self::PoolExhausted { .. }
             | Self::LeftAlone { .. }
             | Self::RouteAbsent { .. }
+            | Self::ArtifactsElsewhere { .. }
             | Self::Credentials(_) => true,
             Self::SpansNotFound { .. }
             | Self::Failed { .. }

@@ -1,5 +1,5 @@
-//! Spans that are kept as `traces.json` outside of the database, as all MLflow before 3.6 did: in a folder, or in the
-//! object storage of a cloud.
+//! What is kept outside of the database, in a folder or in the object storage of a cloud: small files of runs, and spans as
+//! `traces.json`, as all MLflow before 3.6 kept them.
 //!
 //! Whoever may reach a cloud's storage is said by that cloud's own environment variables (`AWS_…`, `GOOGLE_…`,
 //! `AZURE_…`), which the library reads as every tool of that cloud does.
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::Run;
 use futures::stream::BoxStream;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
@@ -21,10 +22,14 @@ use object_store::{ClientConfigKey, ObjectStore, ObjectStoreExt, RetryConfig};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use crate::MlflowStore;
 use crate::error::DatabaseError;
 
-/// The name MLflow gives the file.
-const FILE: &str = "traces.json";
+/// The name MLflow gives the file of a trace's spans.
+const SPANS: &str = "traces.json";
+
+/// The largest artifact of a run that is read, in bytes.
+const MAX_ARTIFACT_BYTES: u64 = 16 << 20;
 
 /// Buckets whose connections are kept; one more drops them all.
 const KEPT_STORES: usize = 64;
@@ -45,6 +50,10 @@ pub(crate) struct Artifacts {
     destination: Option<String>,
     stores: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
 }
+
+/// Why a place cannot be reached from here; goes on after what is kept there.
+#[derive(Debug)]
+struct Elsewhere(&'static str);
 
 /// A text that is read while it arrives.
 pub(crate) struct ArtifactText {
@@ -78,20 +87,18 @@ impl Artifacts {
     }
 
     /// Understands an artifact location as MLflow writes it.
-    fn place(&self, location: &str) -> Result<Place, DatabaseError> {
+    fn place(&self, location: &str) -> Result<Place, Elsewhere> {
         if let Some(path) = location.strip_prefix("mlflow-artifacts:") {
             // The server's name, where there is one, is the proxy's: the destination is the same.
             let path = path
                 .strip_prefix("//")
                 .map_or(path, |rest| rest.split_once('/').map_or("", |(_, path)| path));
-            let destination = self.destination.as_deref().ok_or_else(|| {
-                unreachable_place(
-                    "they are artifacts of an MLflow server (mlflow-artifacts:); set MLFLOW_ARTIFACTS_DESTINATION to the \
-                     folder or bucket that it keeps them in",
-                )
-            })?;
+            let destination = self.destination.as_deref().ok_or(Elsewhere(
+                "an MLflow server keeps them (mlflow-artifacts:); set MLFLOW_ARTIFACTS_DESTINATION to the folder or bucket that \
+                 it keeps them in",
+            ))?;
             if destination.starts_with("mlflow-artifacts:") {
-                return Err(unreachable_place(
+                return Err(Elsewhere(
                     "MLFLOW_ARTIFACTS_DESTINATION must be a folder or a bucket, not another server's artifacts",
                 ));
             }
@@ -113,23 +120,23 @@ impl Artifacts {
                 ".dfs.core.",
                 1,
             )),
-            _ => Err(unreachable_place(
-                "their artifact location has a scheme that is not read here",
+            _ => Err(Elsewhere(
+                "the artifact location has a scheme that is not read here",
             )),
         }
     }
 
-    /// The storage of a place, and the place's path in it.
-    fn store(&self, place: &Place) -> Result<(Arc<dyn ObjectStore>, Path), DatabaseError> {
+    /// The storage of a place, and the path in it of a file there.
+    fn store(&self, place: &Place, file: &str) -> Result<(Arc<dyn ObjectStore>, Path), DatabaseError> {
+        let no_path = || DatabaseError::ArtifactsElsewhere("the artifact location is no path");
         match place {
             Place::Folder(folder) => {
-                let path = Path::from_absolute_path(FilePath::new(folder).join(FILE));
-                let path = path.map_err(|_| unreachable_place("their artifact location is no path"))?;
-                Ok((Arc::new(LocalFileSystem::new()), path))
+                let path = Path::from_absolute_path(FilePath::new(folder).join(file));
+                Ok((Arc::new(LocalFileSystem::new()), path.map_err(|_| no_path())?))
             }
             Place::Bucket(url) => {
-                let path = Path::from_url_path(format!("{}/{FILE}", url.path().trim_end_matches('/')));
-                let path = path.map_err(|_| unreachable_place("their artifact location is no path"))?;
+                let path = Path::from_url_path(format!("{}/{file}", url.path().trim_end_matches('/')));
+                let path = path.map_err(|_| no_path())?;
                 let mut name = url.clone();
                 name.set_path("");
                 let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,6 +152,54 @@ impl Artifacts {
             }
         }
     }
+
+    /// The same of a file of a run.
+    fn of_run(&self, run: &Run, file: &str) -> Result<(Arc<dyn ObjectStore>, Path), DatabaseError> {
+        let place = self.place(&run.info.artifact_uri);
+        self.store(
+            &place.map_err(|Elsewhere(why)| DatabaseError::ArtifactsElsewhere(why))?,
+            file,
+        )
+    }
+}
+
+impl MlflowStore {
+    /// A file of a run, of 16 MiB at most; `None` where the run has none of this path.
+    ///
+    /// # Errors
+    /// [`DatabaseError::ArtifactsElsewhere`] when its artifacts cannot be reached from here.
+    pub async fn get_artifact(&self, run: &Run, file: &str) -> Result<Option<Bytes>, DatabaseError> {
+        let (store, path) = self.artifacts().of_run(run, file)?;
+        let read = async {
+            let found = store.get(&path).await?;
+            if found.meta.size > MAX_ARTIFACT_BYTES {
+                return Ok(None);
+            }
+            found.bytes().await.map(Some)
+        };
+        match in_time(read).await? {
+            Ok(Some(content)) => Ok(Some(content)),
+            Ok(None) => Err(DatabaseError::ArtifactsElsewhere("it is larger than 16 MiB")),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(DatabaseError::Artifact(error)),
+        }
+    }
+
+    /// Writes a file of a run, whole or not at all; what was there before is gone.
+    ///
+    /// # Errors
+    /// As [`Self::get_artifact`], and [`DatabaseError::ReadOnly`].
+    pub async fn put_artifact(&self, run: &Run, file: &str, content: Bytes) -> Result<(), DatabaseError> {
+        self.schema().await?.check_writable()?;
+        let (store, path) = self.artifacts().of_run(run, file)?;
+        let put = in_time(store.put(&path, content.into())).await?;
+        put.map(|_| ()).map_err(DatabaseError::Artifact)
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = T>) -> Result<T, DatabaseError> {
+    let done = tokio::time::timeout(ANSWER_TIMEOUT, work).await;
+    done.map_err(|_| DatabaseError::Timeout(ANSWER_TIMEOUT))
 }
 
 /// Opens the spans at an artifact location.
@@ -153,11 +208,15 @@ impl Artifacts {
 /// [`DatabaseError::SpansNotFound`] when they are not there or the location cannot be reached from here,
 /// [`DatabaseError::Artifact`] when the storage fails.
 pub(crate) async fn open_spans(artifacts: &Artifacts, location: &str) -> Result<ArtifactText, DatabaseError> {
-    let (store, path) = artifacts.store(&artifacts.place(location)?)?;
-    let answer = tokio::time::timeout(ANSWER_TIMEOUT, store.get(&path)).await;
-    let Ok(answer) = answer else {
-        return Err(DatabaseError::Timeout(ANSWER_TIMEOUT));
-    };
+    let elsewhere = |why: &str| DatabaseError::SpansNotFound(why.to_owned());
+    let place = artifacts
+        .place(location)
+        .map_err(|Elsewhere(why)| elsewhere(why))?;
+    let (store, path) = artifacts.store(&place, SPANS).map_err(|error| match error {
+        DatabaseError::ArtifactsElsewhere(why) => elsewhere(why),
+        error => error,
+    })?;
+    let answer = in_time(store.get(&path)).await?;
     match answer {
         Ok(found) => Ok(ArtifactText {
             length: found.meta.size,
@@ -170,39 +229,34 @@ pub(crate) async fn open_spans(artifacts: &Artifacts, location: &str) -> Result<
     }
 }
 
-fn unreachable_place(why: &str) -> DatabaseError {
-    DatabaseError::SpansNotFound(why.to_owned())
-}
-
 /// A path that leads out of where it begins is refused: tags, which name it, can be written by others.
-fn folder(path: &str) -> Result<Place, DatabaseError> {
+fn folder(path: &str) -> Result<Place, Elsewhere> {
     let leads_out = FilePath::new(path)
         .components()
         .any(|component| component == Component::ParentDir);
     if path.is_empty() || leads_out {
-        return Err(unreachable_place("their artifact location is no plain path"));
+        return Err(Elsewhere("the artifact location is no plain path"));
     }
-    let path =
-        std::path::absolute(path).map_err(|_| unreachable_place("their artifact location is no path"))?;
+    let path = std::path::absolute(path).map_err(|_| Elsewhere("the artifact location is no path"))?;
     let text = path.to_str().map(|path| Place::Folder(path.to_owned()));
-    text.ok_or_else(|| unreachable_place("their artifact location is no path"))
+    text.ok_or(Elsewhere("the artifact location is no path"))
 }
 
 /// A path of a URL.
-fn decoded(path: &str) -> Result<Cow<'_, str>, DatabaseError> {
+fn decoded(path: &str) -> Result<Cow<'_, str>, Elsewhere> {
     percent_decode_str(path)
         .decode_utf8()
-        .map_err(|_| unreachable_place("their artifact location is no path"))
+        .map_err(|_| Elsewhere("the artifact location is no path"))
 }
 
 /// Reading a URL takes `..` for a step up: it is looked for before.
-fn bucket(location: &str) -> Result<Place, DatabaseError> {
+fn bucket(location: &str) -> Result<Place, Elsewhere> {
     if decoded(location)?.split('/').any(|part| part == "..") {
-        return Err(unreachable_place("their artifact location is no plain path"));
+        return Err(Elsewhere("the artifact location is no plain path"));
     }
     Url::parse(location)
         .map(Place::Bucket)
-        .map_err(|_| unreachable_place("their artifact location is no URL"))
+        .map_err(|_| Elsewhere("the artifact location is no URL"))
 }
 
 fn connect(bucket: &Url) -> object_store::Result<Arc<dyn ObjectStore>> {
@@ -251,7 +305,7 @@ mod tests {
 
     fn place(location: &str) -> Result<Place, String> {
         let artifacts = Artifacts::new(Some("/srv/artifacts/".into()));
-        artifacts.place(location).map_err(|error| error.to_string())
+        artifacts.place(location).map_err(|Elsewhere(why)| why.to_owned())
     }
 
     fn in_folder(path: &str) -> Place {
@@ -306,17 +360,14 @@ mod tests {
         ] {
             assert!(place(location).is_err(), "{location}");
         }
-        let without = Artifacts::new(None)
-            .place("mlflow-artifacts:/1")
-            .unwrap_err()
-            .to_string();
+        let without = Artifacts::new(None).place("mlflow-artifacts:/1").unwrap_err().0;
         assert!(without.contains("MLFLOW_ARTIFACTS_DESTINATION"), "{without}");
     }
 
     #[tokio::test]
     async fn a_file_is_read_and_one_that_is_not_there_is_told() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(FILE), r#"{"spans":[]}"#).unwrap();
+        std::fs::write(folder.path().join(SPANS), r#"{"spans":[]}"#).unwrap();
         let artifacts = Artifacts::default();
         let location = folder.path().to_str().unwrap();
         let text = open_spans(&artifacts, location).await.unwrap();

@@ -65,8 +65,11 @@ pub enum DatabaseError {
         /// What is wrong with it; never a part of its content.
         reason: String,
     },
-    /// Spans that are kept outside of the database cannot be read.
-    #[error("the trace's artifact cannot be read: {0}")]
+    /// Artifacts cannot be reached from here.
+    #[error("artifacts cannot be reached: {0}")]
+    ArtifactsElsewhere(&'static str),
+    /// What is kept outside of the database cannot be read or written.
+    #[error("an artifact cannot be read or written: {0}")]
     Artifact(#[source] object_store::Error),
 }
 

@@ -66,6 +66,8 @@ pub enum ServiceError {
     TooSlow(Duration),
     #[error("too many traces that are too large to be kept are being read; try again later")]
     TooManyFlows,
+    #[error("too many analyses are under way; try again later")]
+    TooManyJobs,
     #[error("the work was interrupted")]
     Interrupted,
 }
@@ -164,7 +166,9 @@ impl ServiceError {
             Self::Store(_) => ErrorCode::InternalServerError,
             Self::AccessDenied(_) => ErrorCode::AuthorizationError,
             Self::UnreadableSpans(_) | Self::TooManySpans => ErrorCode::UpstreamError,
-            Self::TooSlow(_) | Self::TooManyFlows | Self::Interrupted => ErrorCode::UpstreamUnavailable,
+            Self::TooSlow(_) | Self::TooManyFlows | Self::TooManyJobs | Self::Interrupted => {
+                ErrorCode::UpstreamUnavailable
+            }
             Self::Upstream(error) => error.code(),
         }
     }

@@ -8,6 +8,7 @@
 //! one, is asked for in [`insights`].
 
 mod access;
+mod analyses;
 mod answer;
 mod cache;
 mod coalesce;
@@ -16,6 +17,7 @@ pub mod doors;
 mod encoded;
 mod error;
 pub mod insights;
+mod jobs;
 mod labels;
 mod peers;
 mod ports;
@@ -38,12 +40,14 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use access::{ForwardedUser, Identity, LocalUser, Role, Roles, Visibility};
+pub use analyses::{InsightsRequest, SummaryRequest, TracePages};
 pub use breaker::{BreakerReport, BreakerState};
 
 pub use answer::{Answer, AnswerBody, CacheStatus, Fingerprint, Origin};
 pub use cache::{CachePolicy, Freshness, Scope};
 pub use encoded::{Coding, SMALLEST_ENCODED};
 pub use error::{ErrorCode, ServiceError, UnreadableSpans};
+pub use jobs::JobLimits;
 pub use labels::LabelValue;
 pub use ports::{DataVersion, SpanBody, SpanPieces, TraceSink, TraceSource};
 pub use records::RunSearch;
@@ -57,6 +61,7 @@ pub use upstream::UpstreamError;
 
 use cache::{Cache, Keys, RawKey, Versions};
 use insights::{ChatModel, ModelPolicy};
+use jobs::Jobs;
 use spans::{ManyReads, SpanFeed};
 use turns::Turns;
 
@@ -93,6 +98,12 @@ pub struct ServicesConfig {
     pub local_user: LocalUser,
     /// Which model is asked for insights, and what that may cost.
     pub model: ModelPolicy,
+    /// Where it is kept how jobs stand; `None` where nobody is served and the API is only described.
+    pub store: Option<store::Store>,
+    /// How much is done in the background.
+    pub jobs: JobLimits,
+    /// Where people read the traces that a report names.
+    pub trace_pages: TracePages,
 }
 
 /// The use cases. Clones share everything, and cost one count: every request makes some.
@@ -138,6 +149,8 @@ pub struct Shared {
     roles: Roles,
     local_user: LocalUser,
     model: ModelPolicy,
+    jobs: Arc<Jobs>,
+    trace_pages: TracePages,
 }
 
 impl Services {
@@ -166,6 +179,8 @@ impl Services {
             roles: config.roles,
             local_user: config.local_user,
             model: config.model,
+            jobs: Jobs::new(config.store, config.jobs),
+            trace_pages: config.trace_pages,
         };
         Self::with(view, Arc::new(shared))
     }

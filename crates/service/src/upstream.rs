@@ -84,6 +84,7 @@ impl UpstreamError {
                 | DatabaseError::ReadOnly { .. }
                 | DatabaseError::Failed(_)
                 | DatabaseError::Unreadable { .. }
+                | DatabaseError::ArtifactsElsewhere(_)
                 | DatabaseError::Artifact(_) => ErrorCode::UpstreamError,
             },
         }
@@ -122,6 +123,7 @@ fn code_of_client(error: &ClientError) -> ErrorCode {
         | ClientError::Malformed { .. }
         | ClientError::TooLarge { .. }
         | ClientError::RouteAbsent { .. }
+        | ClientError::ArtifactsElsewhere { .. }
         | ClientError::Credentials(_) => ErrorCode::UpstreamError,
     }
 }
@@ -160,6 +162,9 @@ fn message_of_client(error: &ClientError) -> String {
         ClientError::RouteAbsent { .. } => {
             "this MLflow cannot do that: it is too old for it, or not at this address".into()
         }
+        ClientError::ArtifactsElsewhere { .. } => {
+            "this MLflow takes no artifacts over HTTP, where analyses are kept: start it with --serve-artifacts".into()
+        }
         ClientError::TooLarge { .. } => "MLflow's answer is too large to be read whole".into(),
         ClientError::Rejected { .. } | ClientError::Failed { .. } | ClientError::Malformed { .. } => {
             "MLflow failed to answer".into()
@@ -174,6 +179,7 @@ fn message_of_database(error: &DatabaseError) -> String {
         | DatabaseError::Refused(_)
         | DatabaseError::UnknownSchema { .. }
         | DatabaseError::ReadOnly { .. }
+        | DatabaseError::ArtifactsElsewhere(_)
         | DatabaseError::Unreadable { .. } => error.to_string(),
         DatabaseError::Busy(_) => "MLflow's database is busy; try again later".into(),
         DatabaseError::Unreachable(_) => "MLflow's database cannot be reached; try again later".into(),
@@ -181,7 +187,7 @@ fn message_of_database(error: &DatabaseError) -> String {
             "MLflow's database has not answered for a while; try again later".into()
         }
         DatabaseError::Timeout(_) => "MLflow's database did not answer in time".into(),
-        DatabaseError::Artifact(_) => "the artifact that holds the spans cannot be read".into(),
+        DatabaseError::Artifact(_) => "what MLflow keeps as an artifact cannot be read or written".into(),
         DatabaseError::Address(_) | DatabaseError::Failed(_) => "MLflow's database failed to answer".into(),
     }
 }

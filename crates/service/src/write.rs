@@ -20,8 +20,9 @@ impl Drop for TouchWhenDone {
 }
 
 impl Services {
-    /// Waits until all writes under way are done: the last thing before the process ends.
+    /// Waits until jobs are interrupted and all writes under way are done: the last thing before the process ends.
     pub async fn settle(&self) {
+        self.jobs.end().await;
         self.writes.close();
         self.writes.wait().await;
     }

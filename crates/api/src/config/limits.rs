@@ -1,16 +1,16 @@
-//! Bounds on requests and streams.
+//! Bounds on requests, streams and background work.
 
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::Args;
 use humantime::parse_duration;
-use service::FeedLimits;
+use service::{FeedLimits, JobLimits};
 use tokio::sync::Semaphore;
 
 use crate::admission::AdmissionLimits;
 
-/// Bounds on requests and streams.
+/// Bounds on requests, streams and background work.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
@@ -101,6 +101,25 @@ pub struct LimitArgs {
     /// A reader that takes nothing for so long is cut off.
     #[arg(long, env = "TRACE_SERVER_STREAM_PATIENCE", value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     pub stream_patience: Duration,
+    /// Analyses that are worked on at once.
+    #[arg(
+        long,
+        env = "TRACE_SERVER_MAX_JOBS",
+        value_name = "COUNT",
+        default_value_t = 2
+    )]
+    max_jobs: usize,
+    /// Analyses that wait for their turn; every one beyond them is a 503.
+    #[arg(
+        long,
+        env = "TRACE_SERVER_MAX_WAITING_JOBS",
+        value_name = "COUNT",
+        default_value_t = 32
+    )]
+    max_waiting_jobs: usize,
+    /// The longest that an analysis may take once it is its turn.
+    #[arg(long, env = "TRACE_SERVER_JOB_TIMEOUT", value_name = "TIME", default_value = "30m", value_parser = parse_duration)]
+    job_timeout: Duration,
 }
 
 impl LimitArgs {
@@ -118,6 +137,15 @@ impl LimitArgs {
             waiting: self.max_waiting.min(Semaphore::MAX_PERMITS),
             large_answers: places(self.max_large_answers),
             connections: places(self.max_connections),
+        }
+    }
+
+    /// How much is done in the background.
+    pub fn jobs(&self) -> JobLimits {
+        JobLimits {
+            at_once: self.max_jobs.clamp(1, Semaphore::MAX_PERMITS / 2),
+            waiting: self.max_waiting_jobs.min(Semaphore::MAX_PERMITS / 2),
+            time: self.job_timeout,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The handlers, one file for each resource: they read the request, call one use case and render its answer.
 
+pub mod analyses;
 pub mod experiments;
 pub mod health;
 pub mod labels;
@@ -52,7 +53,7 @@ fn open() -> OpenApiRouter<AppState> {
         .routes(routes!(labeling_sessions::list_labeling_sessions))
 }
 
-/// What changes how reviews are done, and what shows all runs.
+/// What changes how reviews are done, and what shows all runs, all traces or all labels together.
 fn for_developers() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(manifest::check_dev_access))
@@ -74,6 +75,20 @@ fn for_developers() -> OpenApiRouter<AppState> {
         .routes(routes!(linking::link_traces_to_session))
         .routes(routes!(items::create_items))
         .routes(routes!(items::delete_item))
+        .routes(routes!(analyses::sessions::get_session_analysis))
+        .routes(routes!(analyses::sessions::trigger_session_analysis))
+        .routes(routes!(
+            analyses::sessions::get_session_analysis_status,
+            analyses::sessions::cancel_session_analysis
+        ))
+        .routes(routes!(analyses::sessions::stream_session_analysis_status))
+        .routes(routes!(analyses::experiments::get_experiment_summary))
+        .routes(routes!(analyses::experiments::trigger_experiment_summary))
+        .routes(routes!(
+            analyses::experiments::get_experiment_summary_status,
+            analyses::experiments::cancel_experiment_summary
+        ))
+        .routes(routes!(analyses::experiments::stream_experiment_summary_status))
 }
 
 /// What a reviewer may ask about the labeling sessions assigned to them.
@@ -88,7 +103,9 @@ fn for_those_assigned() -> OpenApiRouter<AppState> {
 
 /// Traces: of all to developers, of the sessions assigned to them to reviewers.
 fn traces(state: &AppState) -> OpenApiRouter<AppState> {
-    let for_developers = OpenApiRouter::new().routes(routes!(linking::link_traces_to_run));
+    let for_developers = OpenApiRouter::new()
+        .routes(routes!(linking::link_traces_to_run))
+        .routes(routes!(analyses::patterns::analyze_patterns));
     let for_those_assigned = OpenApiRouter::new()
         .routes(routes!(traces::get_traces))
         .routes(routes!(traces::get_trace))

@@ -16,7 +16,7 @@ use crate::respond::origin_headers;
 use crate::state::AppState;
 
 /// A silent event stream is kept open by a comment at this pace: proxies close silent connections, often after 60 s.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The forms that streamed spans can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! One file per family of calls; each adds methods to [`crate::MlflowClient`].
 
+pub(crate) mod artifacts;
 pub(crate) mod assessments;
 pub(crate) mod experiments;
 pub(crate) mod links;

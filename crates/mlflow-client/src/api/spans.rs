@@ -12,13 +12,13 @@ use bytes::Bytes;
 use domain::TraceId;
 use futures::stream::{self, BoxStream, StreamExt};
 use serde::Deserialize;
-use url::Url;
 
 use crate::capabilities::{Capabilities, Feature, Flavor};
 use crate::client::MlflowClient;
 use crate::error::ClientError;
 use crate::transport::{Call, Response};
 use crate::wire::otlp;
+use crate::wire::signed::{SignedUrl, may_have_expired};
 
 /// A trace's spans as they arrive: the JSON text `{"spans":[…]}` in MLflow's dictionary format.
 pub struct SpanBody {
@@ -56,20 +56,7 @@ impl From<Bytes> for SpanBody {
 
 #[derive(Deserialize)]
 struct SignedDownload {
-    credential_info: CredentialInfo,
-}
-
-#[derive(Deserialize)]
-struct CredentialInfo {
-    signed_uri: Url,
-    #[serde(default)]
-    headers: Vec<SignedHeader>,
-}
-
-#[derive(Deserialize)]
-struct SignedHeader {
-    name: String,
-    value: String,
+    credential_info: SignedUrl,
 }
 
 impl MlflowClient {
@@ -156,12 +143,7 @@ impl MlflowClient {
 
     async fn open_signed_spans(&self, id: &TraceId) -> Result<SpanBody, ClientError> {
         match self.open_signed_spans_once(id).await {
-            // A signed URL may have expired between the two calls.
-            Err(ClientError::Unauthorized { operation } | ClientError::Forbidden { operation, .. })
-                if operation == SIGNED_OPERATION =>
-            {
-                self.open_signed_spans_once(id).await
-            }
+            Err(error) if may_have_expired(&error, SIGNED_OPERATION) => self.open_signed_spans_once(id).await,
             answer => answer,
         }
     }
@@ -174,14 +156,9 @@ impl MlflowClient {
             .json::<SignedDownload>(&call)
             .await?
             .credential_info;
-        let headers: Vec<_> = signed
-            .headers
-            .into_iter()
-            .map(|header| (header.name, header.value))
-            .collect();
         match self
             .transport()
-            .open_signed(SIGNED_OPERATION, signed.signed_uri, &headers)
+            .open_signed(SIGNED_OPERATION, signed.signed_uri, &signed.headers)
             .await
         {
             Err(ClientError::NotFound { operation, .. }) => {

@@ -17,6 +17,8 @@ pub(crate) struct Call {
     pub(crate) path: String,
     pub(crate) query: Vec<(&'static str, String)>,
     pub(crate) body: Option<Bytes>,
+    /// What the body is.
+    pub(crate) content_type: &'static str,
     /// Whether the call may be sent again without knowing whether the first arrived. Declared by each call:
     /// several of MLflow's reads are POST, so the method says nothing.
     pub(crate) is_idempotent: bool,
@@ -33,6 +35,7 @@ impl Call {
             path: path.into(),
             query: Vec::new(),
             body: None,
+            content_type: "application/json",
             is_idempotent: true,
             silence: None,
         }
@@ -64,6 +67,21 @@ impl Call {
             is_idempotent: false,
             ..Self::get(operation, path)
         })
+    }
+
+    /// A PUT of this content, which is idempotent.
+    pub(crate) fn put(
+        operation: &'static str,
+        path: impl Into<String>,
+        content: Bytes,
+        content_type: &'static str,
+    ) -> Self {
+        Self {
+            method: Method::PUT,
+            body: Some(content),
+            content_type,
+            ..Self::get(operation, path)
+        }
     }
 
     /// A DELETE without a body. Idempotent: sent twice, the thing is as gone as it was, though the second answer may

@@ -11,7 +11,7 @@ use std::time::Duration;
 use breaker::{Breaker, BreakerReport, BreakerState};
 use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{RequestBuilder, redirect};
+use reqwest::{Method, RequestBuilder, redirect};
 use secrecy::SecretString;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -120,6 +120,13 @@ impl Transport {
         .await
     }
 
+    /// Sends a call and reads its answer whole, whatever it is, at most `limit` bytes.
+    pub(crate) async fn bytes(&self, call: &Call, limit: usize) -> Result<Bytes, ClientError> {
+        let read = || async { self.send(call).await?.whole(limit).await };
+        self.within_deadline(call, self.retrying(call.operation, call.is_idempotent, read))
+            .await
+    }
+
     /// Sends a call and returns once its answer begins.
     pub(crate) async fn open(&self, call: &Call) -> Result<Response, ClientError> {
         let answer = self.retrying(call.operation, call.is_idempotent, || self.send(call));
@@ -165,12 +172,24 @@ impl Transport {
         .await?
     }
 
-    /// Opens a signed URL of a cloud store: with exactly the headers that came with it, never with our credentials.
+    /// Opens a signed URL of a cloud store.
     pub(crate) async fn open_signed(
         &self,
         operation: &'static str,
         url: Url,
         headers: &[(String, String)],
+    ) -> Result<Response, ClientError> {
+        self.send_signed(operation, Method::GET, url, headers, None).await
+    }
+
+    /// Sends to a signed URL of a cloud store: with exactly the headers that came with it, never with our credentials.
+    pub(crate) async fn send_signed(
+        &self,
+        operation: &'static str,
+        method: Method,
+        url: Url,
+        headers: &[(String, String)],
+        body: Option<Bytes>,
     ) -> Result<Response, ClientError> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
@@ -178,10 +197,17 @@ impl Transport {
             map.append(name, value.parse().map_err(|_| malformed_header(operation))?);
         }
         map.remove(header::AUTHORIZATION);
-        let (url, map) = (&url, &map);
-        let open = || async move {
+        let (method, url, map, body) = (&method, &url, &map, &body);
+        let send = || async move {
             let permit = self.connection(operation).await?;
-            let request = self.reuse.pooled().get(url.clone()).headers(map.clone());
+            let mut request = self
+                .reuse
+                .pooled()
+                .request(method.clone(), url.clone())
+                .headers(map.clone());
+            if let Some(body) = body {
+                request = request.body(body.clone());
+            }
             answered(operation, request, permit, self.timeouts.read)
                 .await
                 .map_err(without_words)
@@ -189,7 +215,7 @@ impl Transport {
         self.guarded(
             &self.store_breaker,
             operation,
-            self.retrying(operation, true, open),
+            self.retrying(operation, true, send),
         )
         .await
     }
@@ -305,7 +331,7 @@ impl Transport {
         }
         if let Some(body) = &call.body {
             request = request
-                .header(header::CONTENT_TYPE, "application/json")
+                .header(header::CONTENT_TYPE, call.content_type)
                 .body(body.clone());
         }
         let silence = call.silence.unwrap_or(self.timeouts.read);

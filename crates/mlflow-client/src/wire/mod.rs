@@ -3,4 +3,5 @@
 pub(crate) mod assessment;
 pub(crate) mod assessment_write;
 pub(crate) mod otlp;
+pub(crate) mod signed;
 pub(crate) mod trace;

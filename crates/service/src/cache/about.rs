@@ -35,15 +35,16 @@ impl Touches {
         match key.subject() {
             Subject::Info(id) => is_untouched(Thing::Trace(id.clone())),
             Subject::Infos(ids) => ids.iter().all(|id| is_untouched(Thing::Trace(id.clone()))),
-            Subject::Run(id) => is_untouched(Thing::Run(id.clone())),
+            Subject::Run(id) | Subject::Artifact(id, _) => is_untouched(Thing::Run(id.clone())),
             Subject::SearchRuns(_) => is_untouched(Thing::AnyRun),
             Subject::Reach(_) => is_untouched(Thing::Assignments),
             Subject::Search(_) => self.leave_search(key, since),
-            // Nothing that we write changes these.
+            // Nothing that we write changes these; of patterns the traces, not what is said of them.
             Subject::Spans(_)
             | Subject::SpanSummaries(_)
             | Subject::Experiment(_)
             | Subject::CurrentUser
+            | Subject::Patterns(..)
             | Subject::Encoded(..) => true,
         }
     }

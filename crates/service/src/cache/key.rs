@@ -7,6 +7,7 @@ use domain::{ExperimentId, RunId, TraceId};
 use domain::{SearchRuns, SearchTraces};
 
 use crate::access::Reach;
+use crate::analyses::Artifact;
 use crate::answer::Fingerprint;
 use crate::encoded::{Coding, Encoded};
 use crate::records::{Document, UserDocument};
@@ -54,6 +55,10 @@ pub(super) enum Subject {
     Run(RunId),
     SearchRuns(Arc<SearchRuns>),
     CurrentUser,
+    /// A file of a run.
+    Artifact(RunId, Arc<str>),
+    /// What the newest traces of an experiment, as many, say together.
+    Patterns(ExperimentId, u32),
     /// What content of this fingerprint, and of so many bytes, is in this coding.
     Encoded(Fingerprint, usize, Coding),
     /// What somebody who goes by these names reaches.
@@ -86,6 +91,8 @@ impl RawKey {
             Subject::Spans(_)
             | Subject::SpanSummaries(_)
             | Subject::CurrentUser
+            | Subject::Artifact(..)
+            | Subject::Patterns(..)
             | Subject::Encoded(..)
             | Subject::Reach(_) => false,
         }
@@ -114,6 +121,7 @@ impl RawKey {
                 let experiments = search.experiment_ids.len() * (size_of::<ExperimentId>() + 32);
                 experiments + texts(&search.filter, &search.page_token, &search.order_by)
             }
+            Subject::Artifact(_, path) => path.len(),
             Subject::Infos(ids) => ids.len() * (size_of::<TraceId>() + 64),
             Subject::Reach(names) => names.iter().map(|name| name.len() + size_of::<String>()).sum(),
             Subject::Info(_)
@@ -122,6 +130,7 @@ impl RawKey {
             | Subject::Experiment(_)
             | Subject::Run(_)
             | Subject::CurrentUser
+            | Subject::Patterns(..)
             | Subject::Encoded(..) => 0,
         }
     }
@@ -211,6 +220,14 @@ impl Keys {
         self.key(Subject::Encoded(of, bytes, coding))
     }
 
+    pub(crate) fn artifact(&self, run: &RunId, path: &str) -> Key<Arc<Artifact>> {
+        self.key(Subject::Artifact(run.clone(), path.into()))
+    }
+
+    pub(crate) fn patterns(&self, id: &ExperimentId, traces: u32) -> Key<Arc<Document>> {
+        self.key(Subject::Patterns(id.clone(), traces))
+    }
+
     pub(crate) fn current_user(&self) -> Key<Arc<UserDocument>> {
         self.key(Subject::CurrentUser)
     }
@@ -266,6 +283,9 @@ mod tests {
             5 => keys.run(&id.parse().unwrap()).raw,
             6 => keys.reach([id.clone()].into()).raw,
             7 => keys.current_user().raw,
+            8 => keys.artifact(&"r".parse().unwrap(), id).raw,
+            9 => keys.artifact(&id.parse().unwrap(), "p").raw,
+            10 => keys.patterns(&"7".parse().unwrap(), search.max_results).raw,
             _ => keys.search(search.clone()).raw,
         }
     }
@@ -274,7 +294,8 @@ mod tests {
     fn meant((kind, id, search): &Asked) -> (u8, Option<String>, Option<SearchTraces>) {
         match kind {
             4 | 7 => (*kind, None, None),
-            0..8 => (*kind, Some(id.clone()), None),
+            0..10 => (*kind, Some(id.clone()), None),
+            10 => (*kind, Some(search.max_results.to_string()), None),
             _ => (*kind, None, Some(search.clone())),
         }
     }
@@ -282,8 +303,8 @@ mod tests {
     proptest! {
         #[test]
         fn an_entry_is_shared_only_by_equal_requests_of_one_identity(
-            a in (identity(), (0_u8..9, "[ab]", search())),
-            b in (identity(), (0_u8..9, "[ab]", search())),
+            a in (identity(), (0_u8..12, "[ab]", search())),
+            b in (identity(), (0_u8..12, "[ab]", search())),
         ) {
             let [of_a, of_b] = [&a, &b].map(|(who, asked)| key_of(&Keys::of(scope_of(who.as_ref())), asked));
             prop_assert_eq!(of_a == of_b, (&a.0, meant(&a.1)) == (&b.0, meant(&b.1)));

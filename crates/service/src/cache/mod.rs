@@ -23,6 +23,7 @@ pub(crate) use touch::{Thing, Touches};
 pub(crate) use versions::Versions;
 
 use crate::access::Reach;
+use crate::analyses::Artifact;
 use crate::answer::CacheStatus;
 use crate::coalesce::{Flight, Flights, Role};
 use crate::encoded::Encoded;
@@ -83,6 +84,7 @@ kept! {
     Spans(Arc<SpanSet>),
     Page(Arc<SearchPage>),
     Document(Arc<Document>),
+    Artifact(Arc<Artifact>),
     User(Arc<UserDocument>),
     Reach(Arc<Reach>),
     Encoded(Arc<Encoded>),

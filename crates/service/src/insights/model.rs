@@ -136,7 +136,9 @@ fn chat_error(error: ClientError, limit: Duration) -> ChatError {
         },
         ClientError::Timeout { .. } => ChatError::Timeout { limit },
         ClientError::TooLarge { limit, .. } => ChatError::TooLarge { limit },
-        ClientError::Malformed { .. } | ClientError::SpansNotFound { .. } => ChatError::Malformed {
+        ClientError::Malformed { .. }
+        | ClientError::SpansNotFound { .. }
+        | ClientError::ArtifactsElsewhere { .. } => ChatError::Malformed {
             reason: "it is not what a serving endpoint answers",
         },
     }

@@ -64,6 +64,10 @@ impl TraceSource for MlflowStore {
         Ok(self.get_run(id).await?)
     }
 
+    async fn get_artifact(&self, run: &Run, path: &str) -> Result<Option<Bytes>, UpstreamError> {
+        Ok(self.get_artifact(run, path).await?)
+    }
+
     async fn search_runs(&self, search: &SearchRuns) -> Result<RunPage, UpstreamError> {
         Ok(self.search_runs(search).await?)
     }
@@ -119,6 +123,16 @@ impl TraceSink for MlflowStore {
 
     async fn delete_run(&self, run: &RunId) -> Result<(), UpstreamError> {
         Ok(self.delete_run(run).await?)
+    }
+
+    async fn put_artifact(
+        &self,
+        run: &Run,
+        path: &str,
+        content: Bytes,
+        _: &'static str,
+    ) -> Result<(), UpstreamError> {
+        Ok(self.put_artifact(run, path, content).await?)
     }
 
     async fn link_traces(&self, run: &RunId, traces: &[TraceId]) -> Result<(), UpstreamError> {

@@ -81,6 +81,8 @@ pub trait TraceSource: Send + Sync + std::fmt::Debug + 'static {
     async fn get_experiment(&self, id: &ExperimentId) -> Result<Experiment, UpstreamError>;
     /// One run.
     async fn get_run(&self, id: &RunId) -> Result<Run, UpstreamError>;
+    /// A file of a run, of 16 MiB at most; `None` where the run has none of this path.
+    async fn get_artifact(&self, run: &Run, path: &str) -> Result<Option<Bytes>, UpstreamError>;
     /// One page of runs.
     async fn search_runs(&self, search: &SearchRuns) -> Result<RunPage, UpstreamError>;
     /// The owner of our credentials; `None` where the source knows no users.
@@ -120,6 +122,14 @@ pub trait TraceSink: Send + Sync + std::fmt::Debug + 'static {
     async fn set_run_tags(&self, run: &RunId, tags: &[RunTag]) -> Result<(), UpstreamError>;
     /// Marks a run as deleted.
     async fn delete_run(&self, run: &RunId) -> Result<(), UpstreamError>;
+    /// Writes a file of a run; what was there before is gone.
+    async fn put_artifact(
+        &self,
+        run: &Run,
+        path: &str,
+        content: Bytes,
+        content_type: &'static str,
+    ) -> Result<(), UpstreamError>;
     /// Links traces to a run, whether they are or not; a second time does nothing.
     async fn link_traces(&self, run: &RunId, traces: &[TraceId]) -> Result<(), UpstreamError>;
 }

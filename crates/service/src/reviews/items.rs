@@ -163,13 +163,14 @@ impl Services {
             order_by: Vec::new(),
             spans: SpanInclusion::None,
         };
-        let mut infos: HashMap<TraceId, Arc<InfoEntry>> = match self.search_infos(search).await {
-            Ok(found) => found.map(|info| (info.trace_id().clone(), info)).collect(),
-            Err(error) => {
-                tracing::warn!(%error, "items are shown without previews");
-                return;
-            }
-        };
+        let mut infos: HashMap<TraceId, Arc<InfoEntry>> =
+            match self.search_infos(search, Freshness::Cached).await {
+                Ok(found) => found.map(|info| (info.trace_id().clone(), info)).collect(),
+                Err(error) => {
+                    tracing::warn!(%error, "items are shown without previews");
+                    return;
+                }
+            };
         let missing: Vec<_> = wanted.into_iter().filter(|id| !infos.contains_key(id)).collect();
         let others = self.many_infos(&missing, Freshness::Cached).await;
         infos.extend(

@@ -18,4 +18,5 @@ mod sql;
 pub use backend::ReviewBackend;
 pub use databricks::DatabricksReviews;
 pub use linking::LinkedToSession;
+pub(crate) use pages::all_items;
 pub use sql::SqlReviews;

@@ -59,7 +59,7 @@ pub(super) async fn all_sessions(
 }
 
 /// What is wanted of the items of a session; the rest of them is not held.
-pub(super) async fn all_items<T: Send>(
+pub(crate) async fn all_items<T: Send>(
     reviews: &dyn ReviewBackend,
     app: &ReviewAppId,
     session: &LabelingSessionId,

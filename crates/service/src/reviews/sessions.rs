@@ -173,7 +173,7 @@ impl Services {
         app.ok_or_else(|| ServiceError::SessionNotFound(id.clone()))
     }
 
-    pub(super) async fn session_of_app(
+    pub(crate) async fn session_of_app(
         &self,
         id: &LabelingSessionId,
     ) -> Result<(ReviewAppId, LabelingSession), ServiceError> {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use analysis::facts::TraceFacts;
 use bytes::Bytes;
 use domain::{TraceId, TraceInfo, TraceState};
 use serde::Deserialize;
@@ -95,6 +96,14 @@ impl InfoEntry {
         let previews: Option<Previews> = serde_json::from_slice(&self.json).ok();
         previews.map_or((None, None), |previews| {
             (previews.request_preview, previews.response_preview)
+        })
+    }
+
+    /// What an analysis looks at of it, read from our own text.
+    pub(crate) fn facts(&self) -> Result<TraceFacts, ServiceError> {
+        TraceFacts::parse(&self.json).map_err(|error| {
+            tracing::error!(%error, trace_id = %self.trace_id, "an info that we wrote cannot be read");
+            ServiceError::Interrupted
         })
     }
 

@@ -133,9 +133,10 @@ impl Services {
     pub(crate) async fn search_infos(
         &self,
         search: TraceSearch,
+        freshness: Freshness,
     ) -> Result<impl Iterator<Item = Arc<InfoEntry>>, ServiceError> {
-        let search = self.resolved(search, Freshness::Cached).await?;
-        let page = self.search_page(search, Freshness::Cached).await?;
+        let search = self.resolved(search, freshness).await?;
+        let page = self.search_page(search, freshness).await?;
         let infos = page.value.infos.clone();
         Ok(infos.into_iter())
     }

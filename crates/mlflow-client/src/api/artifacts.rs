@@ -1,0 +1,241 @@
+//! Small files of runs.
+//!
+//! 1. Open-source MLflow that serves its artifacts (it does unless told otherwise) says so by the run's artifact location,
+//!    `mlflow-artifacts:/…`: files are written and read under that path. Others it still reads for us, from wherever they are,
+//!    but takes none.
+//! 2. Databricks signs URLs of the cloud store, which never see our credentials.
+
+use bytes::Bytes;
+use domain::Run;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+use url::Url;
+
+use crate::capabilities::Flavor;
+use crate::client::MlflowClient;
+use crate::error::ClientError;
+use crate::transport::Call;
+use crate::wire::signed::{CloudStore, SignedUrl, may_have_expired};
+
+/// The largest artifact that is read, in bytes.
+const MAX_ARTIFACT_BYTES: usize = 16 << 20;
+
+const READ: &str = "artifacts.get";
+const WRITE: &str = "artifacts.put";
+const SIGNED_READ: &str = "artifacts.signed_get";
+const SIGNED_WRITE: &str = "artifacts.signed_put";
+
+#[derive(Deserialize)]
+struct SignedUrls {
+    credential_infos: Vec<SignedUrl>,
+}
+
+impl MlflowClient {
+    /// A file of a run, of 16 MiB at most; `None` where the run has none of this path.
+    ///
+    /// # Errors
+    /// [`ClientError::TooLarge`].
+    pub async fn get_artifact(&self, run: &Run, path: &str) -> Result<Option<Bytes>, ClientError> {
+        let read = match (self.server().flavor, served_folder(run)) {
+            (Flavor::Databricks, _) => self.signed_get(run, path).await,
+            (Flavor::OpenSource, Some(folder)) => {
+                let call = Call::get(READ, served_path(folder, path));
+                self.transport().bytes(&call, MAX_ARTIFACT_BYTES).await
+            }
+            (Flavor::OpenSource, None) => {
+                let call = Call::get(READ, "/get-artifact").query("run_uuid", &run.info.run_id);
+                let call = call.query("path", path);
+                self.transport().bytes(&call, MAX_ARTIFACT_BYTES).await
+            }
+        };
+        match read {
+            Ok(content) => Ok(Some(content)),
+            Err(ClientError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a file of a run; what was there before is gone.
+    ///
+    /// # Errors
+    /// [`ClientError::ArtifactsElsewhere`] when the server takes none for this run.
+    pub async fn put_artifact(
+        &self,
+        run: &Run,
+        path: &str,
+        content: Bytes,
+        content_type: &'static str,
+    ) -> Result<(), ClientError> {
+        match (self.server().flavor, served_folder(run)) {
+            (Flavor::Databricks, _) => self.signed_put(run, path, &content).await,
+            (Flavor::OpenSource, Some(folder)) => {
+                let call = Call::put(WRITE, served_path(folder, path), content, content_type);
+                self.transport().done(&call).await
+            }
+            (Flavor::OpenSource, None) => Err(ClientError::ArtifactsElsewhere { operation: WRITE }),
+        }
+    }
+
+    async fn signed_get(&self, run: &Run, path: &str) -> Result<Bytes, ClientError> {
+        let get = async || {
+            let signed = self.signed_url("credentials-for-read", run, path).await?;
+            let open = self
+                .transport()
+                .open_signed(SIGNED_READ, signed.signed_uri, &signed.headers);
+            open.await?.whole(MAX_ARTIFACT_BYTES).await
+        };
+        match get().await {
+            Err(error) if may_have_expired(&error, SIGNED_READ) => get().await,
+            read => read,
+        }
+    }
+
+    async fn signed_put(&self, run: &Run, path: &str, content: &Bytes) -> Result<(), ClientError> {
+        let put = async || {
+            let signed = self.signed_url("credentials-for-write", run, path).await?;
+            self.write_signed(signed, content).await
+        };
+        match put().await {
+            Err(error) if may_have_expired(&error, SIGNED_WRITE) => put().await,
+            written => written,
+        }
+    }
+
+    async fn signed_url(&self, what: &'static str, run: &Run, path: &str) -> Result<SignedUrl, ClientError> {
+        let body = json!({"run_id": run.info.run_id, "path": [path]});
+        let call = Call::read_by_post(
+            "artifacts.credentials",
+            format!("/api/2.0/mlflow/artifacts/{what}"),
+            &body,
+        )?;
+        let signed = self.transport().json::<SignedUrls>(&call).await?.credential_infos;
+        signed
+            .into_iter()
+            .next()
+            .ok_or_else(|| call.unreadable("no signed URL"))
+    }
+
+    /// Each cloud in its own way, as MLflow's SDK does it (`databricks_artifact_repo.py`, 3.17.2).
+    async fn write_signed(&self, signed: SignedUrl, content: &Bytes) -> Result<(), ClientError> {
+        let SignedUrl {
+            signed_uri,
+            mut headers,
+            store,
+        } = signed;
+        let send = async |method, url, headers: &[(String, String)], body| {
+            let answer = self
+                .transport()
+                .send_signed(SIGNED_WRITE, method, url, headers, body)
+                .await?;
+            answer.whole(MAX_ARTIFACT_BYTES).await.map(|_| ())
+        };
+        match store {
+            CloudStore::Plain => send(Method::PUT, signed_uri, &headers, Some(content.clone())).await,
+            CloudStore::AzureBlob => {
+                headers.push(("x-ms-blob-type".to_owned(), "BlockBlob".to_owned()));
+                send(Method::PUT, signed_uri, &headers, Some(content.clone())).await
+            }
+            CloudStore::AzureDataLake => {
+                let end = content.len().to_string();
+                let create = with_query(&signed_uri, &[("resource", "file")]);
+                send(Method::PUT, create, &headers, Some(Bytes::new())).await?;
+                let append = with_query(&signed_uri, &[("action", "append"), ("position", "0")]);
+                send(Method::PATCH, append, &headers, Some(content.clone())).await?;
+                let flush = with_query(&signed_uri, &[("action", "flush"), ("position", &end)]);
+                send(Method::PATCH, flush, &headers, Some(Bytes::new())).await
+            }
+        }
+    }
+}
+
+fn with_query(url: &Url, pairs: &[(&str, &str)]) -> Url {
+    let mut url = url.clone();
+    url.query_pairs_mut().extend_pairs(pairs);
+    url
+}
+
+/// Where the server serves a run's artifacts; `None` where it does not. The server's own name may stand before the path.
+fn served_folder(run: &Run) -> Option<&str> {
+    let path = run.info.artifact_uri.strip_prefix("mlflow-artifacts:")?;
+    let path = path
+        .strip_prefix("//")
+        .map_or(path, |rest| rest.split_once('/').map_or("", |(_, path)| path));
+    let leads_out = path.split('/').any(|part| part == "..");
+    (!leads_out).then(|| path.trim_matches('/'))
+}
+
+fn served_path(folder: &str, path: &str) -> String {
+    format!("/api/2.0/mlflow-artifacts/artifacts/{folder}/{path}")
+}
+
+/// A run with nothing but its id and where its artifacts are; for tests.
+#[cfg(test)]
+fn run(artifact_uri: &str) -> Run {
+    let info = json!({"run_id": "0369c190", "artifact_uri": artifact_uri});
+    serde_json::from_value(json!({ "info": info })).unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Server;
+
+    #[test]
+    fn a_location_says_whether_the_server_serves_it() {
+        for (location, folder) in [
+            ("mlflow-artifacts:/2/r1/artifacts", Some("2/r1/artifacts")),
+            (
+                "mlflow-artifacts://host:5000/2/r1/artifacts/",
+                Some("2/r1/artifacts"),
+            ),
+            ("mlflow-artifacts:/2/../3", None),
+            ("s3://bucket/2/r1", None),
+            ("/mlruns/2/r1", None),
+            ("", None),
+        ] {
+            assert_eq!(served_folder(&run(location)), folder, "{location}");
+        }
+    }
+
+    const MISSING: &str =
+        r#"{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "No such artifact: 'a/b.md'"}"#;
+
+    #[tokio::test]
+    async fn what_the_server_serves_is_written_and_read_under_its_path() {
+        let server = Server::answering([(503, ""), (200, ""), (200, "# Title"), (404, MISSING)]).await;
+        let (client, run) = (server.client(), run("mlflow-artifacts:/2/0369c190/artifacts"));
+        let put = client.put_artifact(&run, "a/b.md", "# Title".into(), "text/markdown");
+        put.await.unwrap();
+        assert_eq!(
+            client.get_artifact(&run, "a/b.md").await.unwrap().unwrap(),
+            "# Title"
+        );
+        assert_eq!(client.get_artifact(&run, "a/b.md").await.unwrap(), None);
+        let path = "/api/2.0/mlflow-artifacts/artifacts/2/0369c190/artifacts/a/b.md";
+        let lines: Vec<_> = server
+            .calls()
+            .into_iter()
+            .map(|sent| (sent.line, sent.text))
+            .collect();
+        let put = (format!("PUT {path}"), "# Title".to_owned());
+        let get = (format!("GET {path}"), String::new());
+        assert_eq!(lines, [put.clone(), put, get.clone(), get]);
+    }
+
+    #[tokio::test]
+    async fn what_it_does_not_serve_is_read_by_it_and_not_written() {
+        let server = Server::answering([(200, "text")]).await;
+        let (client, run) = (server.client(), run("s3://bucket/2/0369c190"));
+        assert_eq!(
+            client.get_artifact(&run, "a/b.md").await.unwrap().unwrap(),
+            "text"
+        );
+        let put = client
+            .put_artifact(&run, "a/b.md", "x".into(), "text/markdown")
+            .await;
+        assert!(matches!(put, Err(ClientError::ArtifactsElsewhere { .. })));
+        let lines: Vec<_> = server.calls().into_iter().map(|sent| sent.line).collect();
+        assert_eq!(lines, ["GET /get-artifact?run_uuid=0369c190&path=a%2Fb.md"]);
+    }
+}

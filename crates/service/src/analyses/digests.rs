@@ -1,0 +1,115 @@
+//! Traces gone through span by span, some side by side, none of them held.
+
+use std::sync::Arc;
+
+use analysis::digest::TraceDigest;
+use analysis::facts::TraceFacts;
+use bytes::Bytes;
+use domain::ExperimentId;
+use futures::stream::{self, Stream, StreamExt};
+
+use crate::Services;
+use crate::cache::Freshness;
+use crate::error::ServiceError;
+use crate::spans::{SpanQuery, view};
+use crate::traces::{InfoEntry, SpanInclusion, TraceSearch};
+
+/// Spans of many traces are asked for at once by so many.
+const AT_ONCE: usize = 32;
+
+/// Spans of fewer bytes are read where they come: it takes less than a millisecond.
+const INLINE_BYTES: usize = 64 << 10;
+
+/// A trace that was gone through.
+pub(super) struct Digested {
+    pub(super) facts: TraceFacts,
+    /// Why its spans are not in it, where they could not be read.
+    pub(super) digest: Result<TraceDigest, ServiceError>,
+}
+
+impl Services {
+    /// The newest traces of an experiment, so many at most; the newest first.
+    pub(super) async fn newest_traces(
+        &self,
+        experiment: &ExperimentId,
+        count: u32,
+        freshness: Freshness,
+    ) -> Result<Vec<Arc<InfoEntry>>, ServiceError> {
+        let search = TraceSearch {
+            experiment_ids: vec![experiment.clone()],
+            filter: None,
+            run_id: None,
+            max_results: count,
+            page_token: None,
+            order_by: vec!["timestamp_ms DESC".to_owned()],
+            spans: SpanInclusion::None,
+        };
+        Ok(self.search_infos(search, freshness).await?.collect())
+    }
+
+    /// These traces, one after the other in their order, while the next ones are read.
+    pub(super) fn digest(
+        &self,
+        infos: &[Arc<InfoEntry>],
+        freshness: Freshness,
+    ) -> impl Stream<Item = Result<Digested, ServiceError>> + Send + use<> {
+        let (services, at_once) = (self.clone(), self.parallel_traces);
+        let groups: Vec<_> = infos.chunks(AT_ONCE).map(<[_]>::to_vec).collect();
+        stream::iter(groups).flat_map(move |group| {
+            let services = services.clone();
+            let traces = async move {
+                let ids: Vec<_> = group.iter().map(|info| info.trace_id().clone()).collect();
+                // Kept, where they can be had so; what is missing is read one by one.
+                services.many_spans(&ids, SpanInclusion::Full, freshness).await;
+                let digested = move |info: Arc<InfoEntry>| {
+                    let services = services.clone();
+                    async move { services.digested(&info, freshness).await }
+                };
+                stream::iter(group).map(digested).buffered(at_once)
+            };
+            stream::once(traces).flatten()
+        })
+    }
+
+    async fn digested(&self, info: &InfoEntry, freshness: Freshness) -> Result<Digested, ServiceError> {
+        let facts = info.facts()?;
+        let digest = TraceDigest::new(&facts);
+        let read = async {
+            let id = info.trace_id();
+            let (mut spans, _) = self.stream_spans(id, SpanQuery::default(), freshness).await?;
+            let mut digest = digest.clone();
+            while let Some(some) = spans.next().await {
+                digest = with(digest, some?).await?;
+            }
+            Ok(digest)
+        };
+        let digest = match read.await {
+            // There is nothing to read, which is no trouble.
+            Err(ServiceError::SpansNotFound { .. }) => Ok(digest),
+            read => read,
+        };
+        Ok(Digested { facts, digest })
+    }
+}
+
+async fn with(mut digest: TraceDigest, spans: Vec<Bytes>) -> Result<TraceDigest, ServiceError> {
+    let bytes: usize = spans.iter().map(Bytes::len).sum();
+    let add = move || {
+        for span in &spans {
+            digest.add(view(span).as_ref());
+        }
+        digest
+    };
+    if bytes <= INLINE_BYTES {
+        return Ok(add());
+    }
+    off_thread(add).await
+}
+
+/// Work that takes milliseconds, where nobody waits for the thread.
+pub(super) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ServiceError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| ServiceError::Interrupted)
+}
