@@ -17,9 +17,11 @@ macro_rules! on_each {
 }
 
 mod access;
+mod analyses;
 mod conflicts;
 mod documented;
 mod exchange;
+mod jobs;
 mod labels;
 mod linking;
 mod manifest;

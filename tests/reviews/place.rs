@@ -24,8 +24,8 @@ pub(crate) struct Place {
     pub(crate) experiment: String,
     pub(crate) kept: Kept,
     pub(crate) database: Option<Database>,
-    /// Runs as long as the test does.
-    _workspace: Option<Workspace>,
+    /// The workspace that keeps the reviews, where one does.
+    pub(crate) workspace: Option<Workspace>,
 }
 
 impl Place {
@@ -36,6 +36,16 @@ impl Place {
     }
 
     pub(crate) async fn on(kept: Kept, upstream: Upstream, experiment: String) -> Self {
+        Self::with(kept, upstream, experiment, &[]).await
+    }
+
+    /// The same with these settings besides.
+    pub(crate) async fn with(
+        kept: Kept,
+        upstream: Upstream,
+        experiment: String,
+        further: &[(&str, &str)],
+    ) -> Self {
         let workspace = match kept {
             Kept::Workspace => Some(Workspace::over(&upstream.url).await),
             _ => None,
@@ -66,6 +76,7 @@ impl Place {
             // Who is asked for when nobody is named: the owner of the token.
             settings.push(("TRACE_SERVER_USER", ""));
         }
+        settings.extend(further);
         let server = TraceServer::with(&settings).await;
         Self {
             server,
@@ -74,7 +85,7 @@ impl Place {
             experiment,
             kept,
             database,
-            _workspace: workspace,
+            workspace,
         }
     }
 

@@ -97,6 +97,13 @@ impl Counted {
             "Connections that are open",
             taken.connections as u64,
         )?;
+        let (running, waiting) = self.0.services().jobs_under_way();
+        family(
+            to,
+            ConstGauge::new,
+            ("jobs", "Analyses by what becomes of them now", "stage"),
+            [("running", running as u64), ("waiting", waiting as u64)].into_iter(),
+        )?;
         family(
             to,
             ConstCounter::new,

@@ -5,6 +5,7 @@
 //! client `databricks-agents` does. Where nothing is documented it does what is worst for a caller. Every API call must
 //! bring the token; the cloud store must not see it.
 
+mod artifacts;
 mod auth;
 mod managed_evals;
 mod serving;
@@ -39,6 +40,7 @@ struct Inner {
     downloads: AtomicUsize,
     watch: Watch,
     evals: Mutex<ManagedEvals>,
+    cloud: Mutex<artifacts::Cloud>,
     model: Script,
 }
 
@@ -65,6 +67,7 @@ impl Workspace {
             downloads: AtomicUsize::new(0),
             watch: Watch::default(),
             evals: Mutex::default(),
+            cloud: Mutex::default(),
             model: Script::default(),
         });
         let router = Router::new()
@@ -72,6 +75,7 @@ impl Workspace {
             .merge(traces::routes())
             .merge(shared::routes())
             .merge(managed_evals::routes())
+            .merge(artifacts::routes())
             .merge(serving::routes())
             .fallback(absent)
             .method_not_allowed_fallback(absent)
@@ -90,6 +94,16 @@ impl Workspace {
     /// How many signed downloads were made.
     pub fn downloads(&self) -> usize {
         self.inner.downloads.load(Ordering::SeqCst)
+    }
+
+    /// Signs addresses of this kind of cloud from now on, of which the first few are refused as expired.
+    pub fn sign_as(&self, kind: &'static str, expired: usize) {
+        artifacts::lock(&self.inner.cloud).sign_as(kind, expired);
+    }
+
+    /// A file of a run, as the cloud store keeps it.
+    pub fn artifact(&self, run: &str, path: &str) -> Option<Vec<u8>> {
+        artifacts::lock(&self.inner.cloud).file(run, path)
     }
 
     /// Its serving endpoints give these answers, one after the other; then 500.

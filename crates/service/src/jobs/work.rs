@@ -2,12 +2,12 @@
 
 use std::future::{Future, pending};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::{Job, JobStatus};
 use store::JobEnd;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -97,6 +97,7 @@ impl Work {
     /// Has it done, and keeps its word in the database.
     pub(super) async fn watch(mut self, wanted: impl Future<Output = Outcome> + Send + 'static) {
         let begun = Instant::now();
+        let mut quiet_until = begun;
         // Dropped with this, wherever it ends.
         let mut task = AbortOnDropHandle::new(tokio::spawn(wanted));
         let outcome = loop {
@@ -106,10 +107,11 @@ impl Work {
                 () = self.stop.cancelled() => break None,
                 () = self.jobs.ending.cancelled() => break Some(Err(STOPPED.to_owned())),
                 done = &mut task => break Some(done.unwrap_or_else(|_| Err(BROKEN.to_owned()))),
-                () = next_word(&mut self.told) => {
+                () = next_word(&mut self.told, quiet_until) => {
                     if !self.renew().await {
                         break None;
                     }
+                    quiet_until = Instant::now() + PAUSE;
                 }
             }
         };
@@ -176,11 +178,10 @@ impl Work {
     }
 }
 
-/// Waits for something new to be said, or until silence would be taken for an end.
-async fn next_word(told: &mut Told) {
-    let pause = sleep(PAUSE);
+/// Waits for something new to be said, not before this; or until silence would be taken for an end.
+async fn next_word(told: &mut Told, quiet_until: Instant) {
     let news = async {
-        pause.await;
+        sleep_until(quiet_until).await;
         if told.0.changed().await.is_err() {
             pending::<()>().await;
         }
