@@ -22,6 +22,7 @@ macro_rules! on_each_store {
 }
 
 mod alongside;
+mod analyses;
 mod buckets;
 mod demo;
 mod filters;

@@ -17,6 +17,7 @@ mod hostile;
 mod http_layer;
 mod lifecycle;
 mod openapi;
+mod patterns;
 mod records;
 mod sdk;
 mod search;

@@ -169,6 +169,8 @@ async fn real_answers_are_what_the_document_says() {
         &server.json(&experiment).await,
     );
     for path in [
+        "/api/traces/analyze-patterns",
+        "/api/mlflow/traces/analyze-patterns",
         "/health",
         "/api/config",
         "/api/config/experiment-id",

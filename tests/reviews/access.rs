@@ -73,6 +73,61 @@ const ROUTES: &[(&str, &str, For, &str)] = &[
         Developers,
         r#"{"agents": []}"#,
     ),
+    (
+        "GET",
+        "/api/labeling-sessions/{labeling_session_id}/analysis",
+        Developers,
+        "",
+    ),
+    (
+        "POST",
+        "/api/labeling-sessions/{labeling_session_id}/analysis/trigger",
+        Developers,
+        "{}",
+    ),
+    (
+        "GET",
+        "/api/labeling-sessions/{labeling_session_id}/analysis/status",
+        Developers,
+        "",
+    ),
+    (
+        "GET",
+        "/api/labeling-sessions/{labeling_session_id}/analysis/status/stream",
+        Developers,
+        "",
+    ),
+    (
+        "DELETE",
+        "/api/labeling-sessions/{labeling_session_id}/analysis/status",
+        Developers,
+        "",
+    ),
+    ("GET", "/api/experiment-summary/{experiment_id}", Developers, ""),
+    (
+        "POST",
+        "/api/experiment-summary/trigger-analysis",
+        Developers,
+        r#"{"experiment_id": "{experiment}"}"#,
+    ),
+    (
+        "GET",
+        "/api/experiment-summary/status/{experiment_id}",
+        Developers,
+        "",
+    ),
+    (
+        "GET",
+        "/api/experiment-summary/status/{experiment_id}/stream",
+        Developers,
+        "",
+    ),
+    (
+        "DELETE",
+        "/api/experiment-summary/status/{experiment_id}",
+        Developers,
+        "",
+    ),
     ("GET", "/api/label-schemas", All, ""),
     (
         "POST",
@@ -148,6 +203,7 @@ const ROUTES: &[(&str, &str, For, &str)] = &[
 /// The same under two prefixes.
 const TRACE_ROUTES: &[(&str, &str, For, &str)] = &[
     // Answers for each trace by itself: see `a_batch_gives_a_reviewer_only_what_is_theirs`.
+    ("GET", "/analyze-patterns", Developers, ""),
     ("POST", "/batch", Assigned, r#"{"trace_ids": ["{trace}"]}"#),
     (
         "POST",

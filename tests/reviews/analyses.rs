@@ -30,8 +30,8 @@ pub(crate) async fn over(place: &Place, status: &str) -> Value {
         .await
         .unwrap()
         .unwrap();
-    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
-    let last: Value = serde_json::from_str(data.last().unwrap()).unwrap();
+    let mut data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    let last: Value = serde_json::from_str(data.next_back().unwrap()).unwrap();
     assert_eq!(
         last,
         place.server.as_user(DEV).get_json(status).await,
@@ -49,6 +49,9 @@ async fn analysed(place: &Place, session: &str, body: &Value) -> Value {
         .try_post(&format!("{path}/trigger"), body)
         .await;
     assert_eq!(status, StatusCode::ACCEPTED, "{begun}");
+    let document = place.server.document().await;
+    let route = "/api/labeling-sessions/{labeling_session_id}/analysis";
+    document.check("post", &format!("{route}/trigger"), &begun);
     let last = over(place, &format!("{path}/status")).await;
     assert_eq!(last["status"], "completed", "{last}");
     assert_eq!(
@@ -61,6 +64,8 @@ async fn analysed(place: &Place, session: &str, body: &Value) -> Value {
         (&json!(true), &json!(session))
     );
     assert_eq!(kept["run_id"], last["run_id"]);
+    document.check("get", &format!("{route}/status"), &last);
+    document.check("get", route, &kept);
     kept
 }
 
@@ -241,6 +246,10 @@ async fn the_traces_of_an_experiment_are_summarised(kept: Kept) {
         ),
         (&json!(20), &json!(0))
     );
+    let document = place.server.document().await;
+    document.check("post", trigger, &begun);
+    document.check("get", "/api/experiment-summary/status/{experiment_id}", &last);
+    document.check("get", "/api/experiment-summary/{experiment_id}", &found);
     let content = found["content"].as_str().unwrap();
     assert!(
         content.starts_with(&format!("# Traces of experiment `{experiment}`\n")),
@@ -379,6 +388,11 @@ async fn what_is_not_there_is_said(kept: Kept) {
     let summary = dev
         .get_json(&format!("/api/experiment-summary/{}", place.experiment))
         .await;
+    let document = place.server.document().await;
+    let route = "/api/labeling-sessions/{labeling_session_id}/analysis";
+    document.check("get", route, &none);
+    document.check("get", &format!("{route}/status"), &status);
+    document.check("get", "/api/experiment-summary/{experiment_id}", &summary);
     assert_eq!(
         (&summary["has_summary"], &summary["detected_issues"]),
         (&json!(false), &json!([]))

@@ -1,6 +1,6 @@
 //! Reviews, end to end: the built binary on a real MLflow, reviews kept in SQLite, in PostgreSQL and in a workspace.
 
-#![expect(clippy::unwrap_used, reason = "a test's way to fail")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's way to fail")]
 #![expect(clippy::too_many_lines, reason = "a story or a table is best read as one")]
 
 /// Runs a test once for each way of keeping reviews.
@@ -25,6 +25,7 @@ mod jobs;
 mod labels;
 mod linking;
 mod manifest;
+mod models;
 mod place;
 mod restarts;
 mod schemas;

@@ -21,11 +21,17 @@ const MAX_LISTED: usize = 20;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[expect(clippy::struct_field_names, reason = "the contract's own names")]
 pub struct Patterns {
+    /// What kind of agent it is.
     analysis_summary: AnalysisSummary,
+    /// How spans are.
     span_patterns: SpanPatterns,
+    /// Which tools are called, and how.
     tool_usage: ToolUsage,
+    /// What traces are given, and give.
     input_output_patterns: InputOutputPatterns,
+    /// How conversations go.
     conversation_flow: ConversationFlow,
+    /// Figures of spans of each kind.
     span_statistics: SpanStatistics,
     /// How long traces took, in ms; null where none has ended.
     latency_ms: Option<Latency>,
@@ -33,6 +39,7 @@ pub struct Patterns {
     token_usage: Option<TokenUsage>,
     /// Null where no trace says it.
     cost: Option<CostTotal>,
+    /// How much of what there is this is about.
     coverage: Coverage,
 }
 
@@ -65,6 +72,7 @@ pub struct SpanPatterns {
     /// The names that most spans have, at most 20.
     #[cfg_attr(feature = "openapi", schema(example = json!(["support_agent", "look_up_order"])))]
     common_names: Vec<String>,
+    /// How deep trees of spans are.
     hierarchy_depth: Depth,
 }
 
@@ -72,8 +80,10 @@ pub struct SpanPatterns {
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Depth {
+    /// Of all traces.
     #[cfg_attr(feature = "openapi", schema(example = 2.4))]
     avg: f64,
+    /// The deepest.
     #[cfg_attr(feature = "openapi", schema(example = 5))]
     max: u32,
 }
@@ -104,6 +114,7 @@ pub struct InputOutputPatterns {
     /// How many traces give what.
     #[cfg_attr(feature = "openapi", schema(example = json!({"text": 50})))]
     output_format: BTreeMap<&'static str, u64>,
+    /// Members that most traces have.
     common_fields: CommonFields,
 }
 
@@ -136,8 +147,10 @@ pub struct ConversationFlow {
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Length {
+    /// Of all texts.
     #[cfg_attr(feature = "openapi", schema(example = 84.2))]
     avg: f64,
+    /// The longest.
     #[cfg_attr(feature = "openapi", schema(example = 400.0))]
     max: f64,
 }
@@ -146,7 +159,11 @@ pub struct Length {
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SpanStatistics {
+    /// Of each type.
+    #[cfg_attr(feature = "openapi", schema(example = json!({"TOOL": {"count": 120, "errors": 6, "error_rate": 0.05, "latency_ms": {"p50": 12.5, "p95": 80.1, "max": 120.0}, "tokens": null, "cost": null}})))]
     by_type: BTreeMap<String, SpanFigures>,
+    /// Of each tool.
+    #[cfg_attr(feature = "openapi", schema(example = json!({"look_up_order": {"count": 120, "errors": 6, "error_rate": 0.05, "latency_ms": {"p50": 12.5, "p95": 80.1, "max": 120.0}, "tokens": null, "cost": null}})))]
     by_tool: BTreeMap<String, SpanFigures>,
 }
 
@@ -154,6 +171,7 @@ pub struct SpanStatistics {
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SpanFigures {
+    /// How many there are.
     #[cfg_attr(feature = "openapi", schema(example = 120))]
     pub(crate) count: u64,
     /// Those that failed.

@@ -34,11 +34,15 @@ pub struct ExperimentSummaryBody {
     experiment_id: ExperimentId,
     /// What is to be looked at, in words: a model is told.
     #[serde(default = "comprehensive")]
-    #[schema(max_length = 500, default = "comprehensive")]
+    #[schema(
+        max_length = 500,
+        default = "comprehensive",
+        example = "wrong answers about orders"
+    )]
     focus: String,
     /// The newest traces are looked at, so many of them at most.
     #[serde(default)]
-    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 50)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 50, example = 50)]
     trace_sample_size: Option<Bounded<1, MAX_TRACES>>,
     /// Whether a model is asked what it sees, where there is one. The summary is complete without.
     #[serde(default = "yes")]
