@@ -61,6 +61,7 @@ async fn what_is_counted_is_what_the_spans_say() {
         }
         let ns = |name: &str| span[name].as_u64().unwrap_or_default();
         if ns("end_time_unix_nano") > 0 {
+            #[expect(clippy::cast_precision_loss, reason = "a millionth of a nanosecond")]
             let ms = (ns("end_time_unix_nano") - ns("start_time_unix_nano")) as f64 / 1e6;
             let most = longest.entry(kind.clone()).or_default();
             *most = most.max(ms);
