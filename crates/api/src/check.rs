@@ -129,19 +129,21 @@ impl Report<'_> {
     }
 
     async fn keeps_reviews(&mut self, config: &Config, upstream: &Upstream) -> io::Result<()> {
-        if config.reviews.are_in_workspace(upstream.flavor()) {
-            return self.notes("reviews are kept in the workspace");
-        }
+        let kept = if config.reviews.are_in_workspace(upstream.flavor()) {
+            "reviews are kept in the workspace, how analyses stand in"
+        } else {
+            "reviews are kept in"
+        };
         let database = config.reviews.store();
         if let Err(error) = upstream.check_apart_from(&database) {
-            return self.fails("reviews cannot be kept", &error.to_string());
+            return self.fails("our own database cannot be used", &error.to_string());
         }
         let opened = async {
             Store::probe(&database).await?;
             Store::describe(&database)
         };
         match opened.await {
-            Ok(description) => self.works(&format!("reviews are kept in {description}")),
+            Ok(description) => self.works(&format!("{kept} {description}")),
             Err(error) => {
                 let fix = "set DATABASE_URL to sqlite://PATH in a folder that can be written to, or to a PostgreSQL that runs";
                 self.fails(&error.to_string(), fix)

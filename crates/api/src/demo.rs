@@ -149,6 +149,10 @@ impl Stage {
     curl \"{base}/api/traces/{failing}/spans?view=summary&span_type=TOOL\"
     curl -N -H 'accept: text/event-stream' \"{base}/api/traces/{big}/spans?view=summary\"
     curl {base}/api/labeling-sessions/{session}/items
+    curl {base}/api/traces/analyze-patterns
+    curl {base}/api/labeling-sessions/{session}/analysis/trigger {json} -d '{{}}'
+    curl -N {base}/api/labeling-sessions/{session}/analysis/status/stream
+    curl {base}/api/labeling-sessions/{session}/analysis
     {base}/docs
 
   The traces are in MLflow's own schema, and gone when this ends: {folder}

@@ -17,7 +17,7 @@ pub struct ReviewArgs {
     /// Databricks, else the database.
     #[arg(long = "reviews", env = "TRACE_SERVER_REVIEWS", value_enum, default_value_t = ReviewsIn::Auto)]
     kept_in: ReviewsIn,
-    /// The database: `sqlite://PATH` (`sqlite:///PATH` from the root; made if it is not there) or
+    /// Our own database, which also keeps how analyses stand: `sqlite://PATH` (`sqlite:///PATH` from the root; made if it is not there) or
     /// `postgres://USER:PASSWORD@HOST/DATABASE`, which several servers can share.
     #[arg(long, env = "DATABASE_URL", value_name = "URL", default_value = "sqlite://trace-server.db", hide_env_values = true, value_parser = secret)]
     database_url: SecretString,
