@@ -103,6 +103,72 @@ async fn each_sees_what_mlflow_shows_them_and_nothing_that_was_kept_for_another(
 }
 
 #[tokio::test]
+async fn analyses_are_made_and_told_with_each_ones_own_token() {
+    let (upstream, proxy, server) = with_rights().await;
+    let experiment = upstream.seed.other_experiment_id.clone();
+    let of_ann = format!("Bearer {}", ANN.1).into_bytes();
+    // Bob may not see this experiment.
+    let named = experiment.clone();
+    proxy.rule(move |call: &Call| {
+        let token = call
+            .headers
+            .get("authorization")
+            .map(reqwest::header::HeaderValue::as_bytes);
+        let is_told = call.path.contains(&format!("experiment_id={named}"))
+            || String::from_utf8_lossy(&call.body).contains(&format!("\"{named}\""));
+        if is_told && token != Some(of_ann.as_slice()) {
+            Fault::Status(403, vec![("content-type", "application/json")], FORBIDDEN)
+        } else {
+            Fault::None
+        }
+    });
+    let trigger = "/api/experiment-summary/trigger-analysis";
+    let body = json!({"experiment_id": experiment, "trace_sample_size": 3});
+    let begun = asked(&server, ANN, Method::POST, trigger)
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(begun.status(), 202);
+    let status = format!("/api/experiment-summary/status/{experiment}");
+    let told = get(&server, ANN, &format!("{status}/stream"))
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert!(told.contains("\"status\":\"completed\""), "{told}");
+    let ways = [
+        status.clone(),
+        format!("{status}/stream"),
+        format!("/api/experiment-summary/{experiment}"),
+        format!("/api/traces/analyze-patterns?limit=3&experiment_id={experiment}"),
+    ];
+    for path in &ways {
+        assert_eq!(get(&server, ANN, path).await.status(), 200, "{path}");
+        let refused = get(&server, BOB, path).await;
+        assert_eq!(refused.status(), 403, "{path}");
+        assert!(!refused.text().await.unwrap().contains("planted"), "{path}");
+    }
+    for (method, path) in [(Method::POST, trigger), (Method::DELETE, status.as_str())] {
+        let refused = asked(&server, BOB, method.clone(), path)
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(refused.status(), 403, "{method} {path}");
+    }
+    // All that was asked and written for her was so in her name.
+    let is_hers =
+        |call: &Call| call.headers["authorization"].as_bytes() == format!("Bearer {}", ANN.1).as_bytes();
+    let written: Vec<_> = proxy
+        .calls()
+        .into_iter()
+        .filter(|call| call.path.contains("mlflow-artifacts"))
+        .collect();
+    assert!(written.len() >= 2 && written.iter().all(is_hers));
+}
+
+#[tokio::test]
 async fn the_same_name_with_another_token_is_another_view() {
     let (upstream, proxy, server) = with_rights().await;
     let path = format!("/api/traces/{}", upstream.trace("rag"));
