@@ -4,6 +4,7 @@
 //! that nothing panics is the least of it. `make fuzz` has libFuzzer look for bytes of which something is not true; the
 //! seeds, in `seeds/`, it begins with, and they are tests like any other.
 
+mod analyses;
 mod bodies;
 mod filters;
 mod json;
@@ -23,7 +24,8 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
+    target("analyses", analyses::run),
     target("bodies", bodies::run),
     target("filters", filters::run),
     target("json", json::run),
