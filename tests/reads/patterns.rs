@@ -200,3 +200,21 @@ async fn no_traces_have_nothing_in_common() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_mlflow_2_keeps_is_counted_too() {
+    let upstream = Upstream::v2();
+    let server = TraceServer::on(&upstream.url, &upstream.seed.experiment_id).await;
+    let found = server.json("/api/traces/analyze-patterns?limit=20").await;
+    let traces = server
+        .post_json(
+            "/api/mlflow/search-traces",
+            &json!({"max_results": 20, "include_spans": true}),
+        )
+        .await;
+    let spans = |trace: &Value| trace["data"]["spans"].as_array().map_or(0, Vec::len);
+    let all: usize = traces["traces"].as_array().unwrap().iter().map(spans).sum();
+    assert!(all > 0);
+    assert_eq!(found["coverage"]["spans"], all);
+    assert_eq!(found["coverage"]["spans_unread"], 0);
+}

@@ -71,6 +71,17 @@ async fn status(server: &TraceServer, session: &str) -> Value {
         .await
 }
 
+/// How many the server works on, and how many wait.
+async fn jobs(server: &TraceServer) -> (u64, u64) {
+    let metrics = server.get("/metrics").send().await.unwrap().text().await.unwrap();
+    let of = |stage: &str| -> u64 {
+        let name = format!("trace_server_jobs{{stage=\"{stage}\"}} ");
+        let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        value.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap()
+    };
+    (of("running"), of("waiting"))
+}
+
 async fn an_analysis_goes_on_when_whoever_asked_has_left(kept: Kept) {
     let place = Place::new(kept).await;
     let (session, gate) = held(&place).await;
@@ -177,23 +188,7 @@ async fn too_many_are_refused_at_once(kept: Kept) {
     assert!(refused.headers().contains_key("retry-after"));
     // What is under way is told, however much there is.
     assert_eq!(trigger(&place.server, &second).await.0, StatusCode::ACCEPTED);
-    let metrics = place
-        .server
-        .get("/metrics")
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
-    assert!(
-        metrics.contains("trace_server_jobs{stage=\"running\"} 1"),
-        "{metrics}"
-    );
-    assert!(
-        metrics.contains("trace_server_jobs{stage=\"waiting\"} 1"),
-        "{metrics}"
-    );
+    assert_eq!(jobs(&place.server).await, (1, 1));
     gate.open();
     for session in [first, second] {
         assert_eq!(
@@ -295,19 +290,7 @@ async fn every_server_tells_and_cancels_what_another_does(kept: Kept) {
     assert_eq!(status(&place.server, &session).await["status"], "failed");
     // Where it is worked on it is found out by the next renewal.
     let is_over = async {
-        loop {
-            let metrics = place
-                .server
-                .get("/metrics")
-                .send()
-                .await
-                .unwrap()
-                .text()
-                .await
-                .unwrap();
-            if metrics.contains("trace_server_jobs{stage=\"running\"} 0") {
-                break;
-            }
+        while jobs(&place.server).await != (0, 0) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

@@ -40,7 +40,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use access::{ForwardedUser, Identity, LocalUser, Role, Roles, Visibility};
-pub use analyses::{InsightsRequest, SummaryRequest, TracePages};
+pub use analyses::{AnalysisSubject, InsightsRequest, SummaryRequest, TracePages};
 pub use breaker::{BreakerReport, BreakerState};
 
 pub use answer::{Answer, AnswerBody, CacheStatus, Fingerprint, Origin};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::{TraceId, TraceState};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::seen::Seen;
 use super::{Source, examples};
@@ -32,7 +32,7 @@ const MANY_TOKENS: f64 = 1000.0;
 const STUCK_MS: i64 = 60 * 60 * 1000;
 
 /// What an issue means for users.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the words themselves")]

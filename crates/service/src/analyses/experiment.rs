@@ -2,16 +2,14 @@
 
 use std::pin::pin;
 
-use analysis::experiment::{
-    DetectedIssue, ExperimentAnalysis, Input, Question, RecommendedSchema, Sampled, Severity,
-};
+use analysis::experiment::{DetectedIssue, ExperimentAnalysis, Input, Question, RecommendedSchema, Sampled};
 use analysis::experiment::{Source, SummaryFacts, report};
 use analysis::insights::{Insights, InsightsOutcome};
 use domain::{
     ExperimentId, Job, JobKind, LabelSchemaType, NewRun, RunId, RunStatus, RunTag, RunUpdate, SearchRuns,
     TraceId,
 };
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use serde_json::json;
 
 use super::artifacts::NewArtifact;
@@ -22,12 +20,11 @@ use crate::Services;
 use crate::answer::Answer;
 use crate::cache::{Freshness, Thing};
 use crate::error::ServiceError;
-use crate::insights::{EXPERIMENT_SUMMARY, ExperimentInsights, Insight, SuggestedInput, SuggestedLabel};
-use crate::insights::{Issue, Severity as SuggestedSeverity, SuggestedSchema};
+use crate::insights::{
+    EXPERIMENT_SUMMARY, ExperimentInsights, Insight, Issue, SuggestedInput, SuggestedLabel, SuggestedSchema,
+};
 use crate::jobs::{Made, Teller};
 use crate::records::Document;
-
-const KIND: JobKind = JobKind::ExperimentSummary;
 
 /// The run that keeps an experiment's summary, and the tag that says so.
 const RUN_NAME: &str = "experiment_metadata";
@@ -97,42 +94,8 @@ impl Services {
         let (services, experiment, asker) = (self.clone(), id.clone(), by.to_owned());
         let work =
             move |teller| async move { services.summarised(experiment, request, asker, &teller).await };
-        self.jobs.begin(KIND, id.as_str(), by, work).await
-    }
-
-    /// Where the latest summary of an experiment stands; nothing where there was none.
-    ///
-    /// # Errors
-    /// [`ServiceError::ExperimentNotFound`].
-    pub async fn experiment_job(&self, id: &ExperimentId) -> Result<Option<Job>, ServiceError> {
-        self.get_experiment(id, Freshness::Cached).await?;
-        self.jobs.latest(KIND, id.as_str()).await
-    }
-
-    /// The same, and then each change of it until it is over.
-    ///
-    /// # Errors
-    /// [`ServiceError::ExperimentNotFound`].
-    pub async fn experiment_job_updates(
-        &self,
-        id: &ExperimentId,
-    ) -> Result<impl Stream<Item = Result<Option<Job>, ServiceError>> + Send + use<>, ServiceError> {
-        self.get_experiment(id, Freshness::Cached).await?;
-        Ok(self.jobs.updates(KIND, id.as_str()))
-    }
-
-    /// Ends the summary of an experiment that is under way; how it stands then.
-    ///
-    /// # Errors
-    /// [`ServiceError::ExperimentNotFound`]; [`ServiceError::Conflict`] when there is none.
-    pub async fn cancel_experiment_summary(
-        &self,
-        id: &ExperimentId,
-        by: &str,
-    ) -> Result<Option<Job>, ServiceError> {
-        self.get_experiment(id, Freshness::Cached).await?;
-        self.jobs.cancel(KIND, id.as_str(), by).await?;
-        self.jobs.latest(KIND, id.as_str()).await
+        let kind = JobKind::ExperimentSummary;
+        self.jobs.begin(kind, id.as_str(), by, work).await
     }
 
     async fn summarised(
@@ -285,12 +248,7 @@ fn detected(issue: Issue) -> DetectedIssue {
     let example_traces = trace_ids(&issue.example_traces);
     DetectedIssue {
         issue_type: issue.issue_type,
-        severity: match issue.severity {
-            SuggestedSeverity::Low => Severity::Low,
-            SuggestedSeverity::Medium => Severity::Medium,
-            SuggestedSeverity::High => Severity::High,
-            SuggestedSeverity::Critical => Severity::Critical,
-        },
+        severity: issue.severity,
         title: issue.title,
         description: issue.description,
         affected_traces: example_traces.len() as u64,

@@ -10,6 +10,7 @@ mod model;
 mod pages;
 mod patterns;
 mod session;
+mod subject;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -24,6 +25,7 @@ pub(crate) use artifacts::Artifact;
 pub use experiment::SummaryRequest;
 pub use model::InsightsRequest;
 pub use pages::TracePages;
+pub use subject::AnalysisSubject;
 
 /// A report as it is kept.
 struct KeptReport {

@@ -4,7 +4,6 @@ use analysis::facts::TraceFacts;
 use analysis::insights::InsightsOutcome;
 use analysis::session::{ItemFacts, SessionAnalysis, SessionFacts, analyse, report};
 use domain::{Item, Job, JobKind, LabelSchema, LabelingSession, LabelingSessionId, RunId, TraceId};
-use futures::Stream;
 use serde_json::json;
 
 use super::artifacts::NewArtifact;
@@ -20,7 +19,6 @@ use crate::jobs::{Made, Teller};
 use crate::records::Document;
 use crate::reviews::all_items;
 
-const KIND: JobKind = JobKind::SessionAnalysis;
 const REPORT: &str = "analysis/session_summary/report.md";
 const DATA: &str = "analysis/session_summary/data.json";
 
@@ -83,42 +81,8 @@ impl Services {
                 .await?;
             services.analysed_session(facts, run, &insights, &teller).await
         };
-        self.jobs.begin(KIND, id.as_str(), by, work).await
-    }
-
-    /// Where the latest analysis of a session stands; nothing where there was none.
-    ///
-    /// # Errors
-    /// [`ServiceError::SessionNotFound`].
-    pub async fn session_job(&self, id: &LabelingSessionId) -> Result<Option<Job>, ServiceError> {
-        self.get_labeling_session(id).await?;
-        self.jobs.latest(KIND, id.as_str()).await
-    }
-
-    /// The same, and then each change of it until it is over.
-    ///
-    /// # Errors
-    /// [`ServiceError::SessionNotFound`].
-    pub async fn session_job_updates(
-        &self,
-        id: &LabelingSessionId,
-    ) -> Result<impl Stream<Item = Result<Option<Job>, ServiceError>> + Send + use<>, ServiceError> {
-        self.get_labeling_session(id).await?;
-        Ok(self.jobs.updates(KIND, id.as_str()))
-    }
-
-    /// Ends the analysis of a session that is under way; how it stands then.
-    ///
-    /// # Errors
-    /// [`ServiceError::SessionNotFound`]; [`ServiceError::Conflict`] when there is none.
-    pub async fn cancel_session_analysis(
-        &self,
-        id: &LabelingSessionId,
-        by: &str,
-    ) -> Result<Option<Job>, ServiceError> {
-        self.get_labeling_session(id).await?;
-        self.jobs.cancel(KIND, id.as_str(), by).await?;
-        self.jobs.latest(KIND, id.as_str()).await
+        let kind = JobKind::SessionAnalysis;
+        self.jobs.begin(kind, id.as_str(), by, work).await
     }
 
     /// The items with the labels of their traces, which are read past the cache: a report must not miss the last one.

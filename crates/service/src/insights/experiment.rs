@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use analysis::experiment::Severity;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
@@ -45,17 +46,6 @@ pub struct Issue {
     pub description: String,
     /// At most 10 traces that show it, all of the data.
     pub example_traces: Vec<String>,
-}
-
-/// What trouble means for users.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the words themselves")]
-pub enum Severity {
-    Low,
-    Medium,
-    High,
-    Critical,
 }
 
 /// A question for experts.

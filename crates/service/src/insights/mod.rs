@@ -29,7 +29,7 @@ use crate::Services;
 pub use answer::Validated;
 pub use error::InsightError;
 pub use experiment::{
-    EXPERIMENT_SUMMARY, ExperimentInsights, Issue, Severity, SuggestedInput, SuggestedLabel, SuggestedSchema,
+    EXPERIMENT_SUMMARY, ExperimentInsights, Issue, SuggestedInput, SuggestedLabel, SuggestedSchema,
 };
 pub use model::{ChatModel, ServingModel};
 pub use prompt::{Prompt, fit};

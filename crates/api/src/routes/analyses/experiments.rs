@@ -3,13 +3,13 @@
 use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::Response;
-use domain::{ExperimentId, Job};
+use domain::ExperimentId;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use service::SummaryRequest;
+use service::{AnalysisSubject, SummaryRequest};
 use utoipa::ToSchema;
 
-use super::{Standing, events, insights};
+use super::{Standing, cancelled, events, insights, standing};
 use crate::extract::{Asking, Bounded, Conditions, Json, PathId, Served};
 use crate::problem::Problem;
 use crate::respond;
@@ -97,10 +97,6 @@ impl ExperimentSummaryStatus {
             report_path,
         }
     }
-
-    fn told(id: &ExperimentId, job: Option<Job>) -> JsonAnswer<Self> {
-        JsonAnswer(Self::of(id, job.into()))
-    }
 }
 
 /// The summary of an experiment as it is kept: figures of a sample of its traces, what goes wrong and where it is seen, what
@@ -151,10 +147,8 @@ pub async fn trigger_experiment_summary(
     let job = services
         .summarise_experiment(&id, request, &identity.user_name)
         .await?;
-    Ok((
-        StatusCode::ACCEPTED,
-        ExperimentSummaryStatus::told(&id, Some(job)),
-    ))
+    let begun = ExperimentSummaryStatus::of(&id, Some(job).into());
+    Ok((StatusCode::ACCEPTED, JsonAnswer(begun)))
 }
 
 /// Where the latest summary of an experiment stands.
@@ -169,8 +163,8 @@ pub async fn get_experiment_summary_status(
     PathId(id): PathId<ExperimentId>,
     Served(services): Served,
 ) -> Result<JsonAnswer<ExperimentSummaryStatus>, Problem> {
-    let job = services.experiment_job(&id).await?;
-    Ok(ExperimentSummaryStatus::told(&id, job))
+    let standing = standing(&services, &AnalysisSubject::Experiment(id.clone())).await?;
+    Ok(JsonAnswer(ExperimentSummaryStatus::of(&id, standing)))
 }
 
 /// Where it stands, and each change of that as an event, until it is over.
@@ -186,12 +180,9 @@ pub async fn stream_experiment_summary_status(
     Served(services): Served,
     State(state): State<AppState>,
 ) -> Result<Response, Problem> {
-    let updates = services.experiment_job_updates(&id).await?;
-    Ok(events(
-        updates,
-        move |standing| ExperimentSummaryStatus::of(&id, standing),
-        &state,
-    ))
+    let subject = AnalysisSubject::Experiment(id.clone());
+    let shown = move |standing| ExperimentSummaryStatus::of(&id, standing);
+    events(&services, &subject, shown, &state).await
 }
 
 /// Cancels the summary of an experiment that is under way; the one before stays.
@@ -207,8 +198,7 @@ pub async fn cancel_experiment_summary(
     PathId(id): PathId<ExperimentId>,
     Served(services): Served,
 ) -> Result<JsonAnswer<ExperimentSummaryStatus>, Problem> {
-    let job = services
-        .cancel_experiment_summary(&id, &identity.user_name)
-        .await?;
-    Ok(ExperimentSummaryStatus::told(&id, job))
+    let subject = AnalysisSubject::Experiment(id.clone());
+    let standing = cancelled(&services, &subject, &identity).await?;
+    Ok(JsonAnswer(ExperimentSummaryStatus::of(&id, standing)))
 }

@@ -9,10 +9,10 @@ pub mod sessions;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use domain::Job;
-use futures::stream::{Stream, StreamExt};
+use futures::StreamExt;
 use http::{HeaderValue, header};
 use serde::Serialize;
-use service::{InsightsRequest, ServiceError};
+use service::{AnalysisSubject, Identity, InsightsRequest, Services};
 
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -49,13 +49,32 @@ impl From<Option<Job>> for Standing {
     }
 }
 
+/// Where the latest job about this stands.
+async fn standing(services: &Services, subject: &AnalysisSubject) -> Result<Standing, Problem> {
+    Ok(services.analysis_job(subject).await?.into())
+}
+
+/// Cancels the job about this that is under way; where it stands then.
+async fn cancelled(
+    services: &Services,
+    subject: &AnalysisSubject,
+    identity: &Identity,
+) -> Result<Standing, Problem> {
+    Ok(services
+        .cancel_analysis(subject, &identity.user_name)
+        .await?
+        .into())
+}
+
 /// Each change of a job as an event `status`, until it is over; then the stream ends. An event `error` where it cannot be
 /// told.
-fn events<T: Serialize>(
-    updates: impl Stream<Item = Result<Option<Job>, ServiceError>> + Send + 'static,
+async fn events<T: Serialize>(
+    services: &Services,
+    subject: &AnalysisSubject,
     shown: impl Fn(Standing) -> T + Send + 'static,
     state: &AppState,
-) -> Response {
+) -> Result<Response, Problem> {
+    let updates = services.analysis_job_updates(subject).await?;
     let updates = Ending::new(updates, state.ending().clone());
     let events = updates.map(move |job| match job {
         Ok(job) => Event::default().event("status").json_data(shown(job.into())),
@@ -68,7 +87,7 @@ fn events<T: Serialize>(
     });
     let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     let sse = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    (no_store, sse).into_response()
+    Ok((no_store, sse).into_response())
 }
 
 /// Whether a model is asked, and which.

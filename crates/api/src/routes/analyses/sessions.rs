@@ -3,12 +3,13 @@
 use axum::Json as JsonAnswer;
 use axum::extract::State;
 use axum::response::Response;
-use domain::{Job, LabelingSessionId};
+use domain::LabelingSessionId;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use service::AnalysisSubject;
 use utoipa::ToSchema;
 
-use super::{Standing, events, insights};
+use super::{Standing, cancelled, events, insights, standing};
 use crate::extract::{Asking, Conditions, Json, PathId, Served};
 use crate::problem::Problem;
 use crate::respond;
@@ -70,10 +71,6 @@ impl SessionAnalysisStatus {
             report_path,
         }
     }
-
-    fn told(id: &LabelingSessionId, job: Option<Job>) -> JsonAnswer<Self> {
-        JsonAnswer(Self::of(id, job.into()))
-    }
 }
 
 /// The analysis of a session as it is kept: counts and distributions, how far reviewers are and how much they agree, where
@@ -117,7 +114,8 @@ pub async fn trigger_session_analysis(
     let job = services
         .analyse_session(&id, insights, &identity.user_name)
         .await?;
-    Ok((StatusCode::ACCEPTED, SessionAnalysisStatus::told(&id, Some(job))))
+    let begun = SessionAnalysisStatus::of(&id, Some(job).into());
+    Ok((StatusCode::ACCEPTED, JsonAnswer(begun)))
 }
 
 /// Where the latest analysis of a session stands.
@@ -132,8 +130,8 @@ pub async fn get_session_analysis_status(
     PathId(id): PathId<LabelingSessionId>,
     Served(services): Served,
 ) -> Result<JsonAnswer<SessionAnalysisStatus>, Problem> {
-    let job = services.session_job(&id).await?;
-    Ok(SessionAnalysisStatus::told(&id, job))
+    let standing = standing(&services, &AnalysisSubject::Session(id.clone())).await?;
+    Ok(JsonAnswer(SessionAnalysisStatus::of(&id, standing)))
 }
 
 /// Where it stands, and each change of that as an event, until it is over.
@@ -149,12 +147,9 @@ pub async fn stream_session_analysis_status(
     Served(services): Served,
     State(state): State<AppState>,
 ) -> Result<Response, Problem> {
-    let updates = services.session_job_updates(&id).await?;
-    Ok(events(
-        updates,
-        move |standing| SessionAnalysisStatus::of(&id, standing),
-        &state,
-    ))
+    let subject = AnalysisSubject::Session(id.clone());
+    let shown = move |standing| SessionAnalysisStatus::of(&id, standing);
+    events(&services, &subject, shown, &state).await
 }
 
 /// Cancels the analysis of a session that is under way; the report of the one before stays.
@@ -170,6 +165,7 @@ pub async fn cancel_session_analysis(
     PathId(id): PathId<LabelingSessionId>,
     Served(services): Served,
 ) -> Result<JsonAnswer<SessionAnalysisStatus>, Problem> {
-    let job = services.cancel_session_analysis(&id, &identity.user_name).await?;
-    Ok(SessionAnalysisStatus::told(&id, job))
+    let subject = AnalysisSubject::Session(id.clone());
+    let standing = cancelled(&services, &subject, &identity).await?;
+    Ok(JsonAnswer(SessionAnalysisStatus::of(&id, standing)))
 }
