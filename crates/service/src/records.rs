@@ -8,7 +8,7 @@ pub use domain::SearchRuns as RunSearch;
 use domain::{ExperimentId, RunId};
 use mlflow_client::CurrentUser;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Services;
 use crate::answer::{Answer, Fingerprint, Origin};
@@ -36,6 +36,12 @@ impl Document {
 
     pub(crate) fn into_answer(self, origin: Origin) -> Answer {
         Answer::whole(vec![self.json], self.fingerprint, origin)
+    }
+
+    /// The id of the first run of a page of runs, read from our own text.
+    pub(crate) fn first_run(&self) -> Option<RunId> {
+        let page: Value = serde_json::from_slice(&self.json).ok()?;
+        page.pointer("/runs/0/info/run_id")?.as_str()?.parse().ok()
     }
 
     pub(crate) fn weight(&self) -> usize {
@@ -154,6 +160,14 @@ impl Services {
     /// # Errors
     /// [`ServiceError::Upstream`] with the server's words when it cannot read the filter.
     pub async fn search_runs(&self, search: RunSearch, freshness: Freshness) -> Result<Answer, ServiceError> {
+        Ok(self.runs_document(search, freshness).await?.into())
+    }
+
+    pub(crate) async fn runs_document(
+        &self,
+        search: RunSearch,
+        freshness: Freshness,
+    ) -> Result<Served<Arc<Document>>, ServiceError> {
         let (source, key) = (self.source(), self.keys.search_runs(search.clone()));
         let fresh_for = self.cache.policy().search_ttl;
         let load = async move {
@@ -164,7 +178,7 @@ impl Services {
                 fresh_for,
             })
         };
-        Ok(self.cache.get_or_load(key, freshness, load).await?.into())
+        self.cache.get_or_load(key, freshness, load).await
     }
 
     /// The owner of our credentials; `None` where the source knows no users.

@@ -61,7 +61,7 @@ impl Services {
         freshness: Freshness,
     ) -> Result<Answer, ServiceError> {
         self.get_experiment(id, freshness).await?;
-        let run = self.metadata_run(id).await?;
+        let run = self.metadata_run(id, freshness).await?;
         let (report, data) = (report_path(id), data_path(id));
         let kept = self.kept_report(run.as_ref(), &report, &data, freshness).await?;
         let message = match &kept.content {
@@ -171,8 +171,12 @@ impl Services {
         }
     }
 
-    /// The run that keeps an experiment's summary.
-    async fn metadata_run(&self, id: &ExperimentId) -> Result<Option<RunId>, ServiceError> {
+    /// The run that keeps an experiment's summary: the oldest, should there be two.
+    async fn metadata_run(
+        &self,
+        id: &ExperimentId,
+        freshness: Freshness,
+    ) -> Result<Option<RunId>, ServiceError> {
         let search = SearchRuns {
             experiment_ids: vec![id.clone()],
             // An id holds no quote: see `ExperimentId`.
@@ -184,14 +188,13 @@ impl Services {
             order_by: vec!["start_time ASC".to_owned()],
             page_token: None,
         };
-        let found = self.source.search_runs(&search).await?;
-        let run = found.runs.into_iter().next();
-        Ok(run.and_then(|run| run.info.run_id.parse().ok()))
+        let found = self.runs_document(search, freshness).await?;
+        Ok(found.value.first_run())
     }
 
     /// The same, made if there is none.
     async fn own_metadata_run(&self, id: &ExperimentId, by: String) -> Result<RunId, ServiceError> {
-        if let Some(run) = self.metadata_run(id).await? {
+        if let Some(run) = self.metadata_run(id, Freshness::Bypass).await? {
             return Ok(run);
         }
         let tag = RunTag {
