@@ -11,7 +11,7 @@ use futures::stream::{self, Stream, StreamExt};
 use crate::Services;
 use crate::cache::Freshness;
 use crate::error::ServiceError;
-use crate::spans::{SpanQuery, view};
+use crate::spans::{SpanQuery, SpanSet, view};
 use crate::traces::{InfoEntry, SpanInclusion, TraceSearch};
 
 /// Spans of many traces are asked for at once by so many.
@@ -59,11 +59,10 @@ impl Services {
             let services = services.clone();
             let traces = async move {
                 let ids: Vec<_> = group.iter().map(|info| info.trace_id().clone()).collect();
-                // Kept, where they can be had so; what is missing is read one by one.
-                services.many_spans(&ids, SpanInclusion::Full, freshness).await;
+                let mut sets = services.many_spans(&ids, SpanInclusion::Full, freshness).await;
                 let digested = move |info: Arc<InfoEntry>| {
-                    let services = services.clone();
-                    async move { services.digested(&info, freshness).await }
+                    let (services, set) = (services.clone(), sets.remove(info.trace_id()));
+                    async move { services.digested(&info, set, freshness).await }
                 };
                 stream::iter(group).map(digested).buffered(at_once)
             };
@@ -71,10 +70,19 @@ impl Services {
         })
     }
 
-    async fn digested(&self, info: &InfoEntry, freshness: Freshness) -> Result<Digested, ServiceError> {
+    /// A trace with its spans: those that came with others', or those that are read now.
+    async fn digested(
+        &self,
+        info: &InfoEntry,
+        set: Option<Arc<SpanSet>>,
+        freshness: Freshness,
+    ) -> Result<Digested, ServiceError> {
         let facts = info.facts()?;
         let digest = TraceDigest::new(&facts);
         let read = async {
+            if let Some(set) = set {
+                return with(digest.clone(), set.iter().collect()).await;
+            }
             let id = info.trace_id();
             let (mut spans, _) = self.stream_spans(id, SpanQuery::default(), freshness).await?;
             let mut digest = digest.clone();

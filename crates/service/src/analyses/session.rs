@@ -102,13 +102,13 @@ impl Services {
                 .iter()
                 .filter_map(|item| item.source.trace_id.clone())
                 .collect();
-            let mut infos = self.many_infos(&ids, Freshness::Bypass).await;
+            let infos = self.many_infos(&ids, Freshness::Bypass).await;
             for item in some {
-                let info = item.source.trace_id.as_ref().and_then(|id| infos.remove(id));
+                let info = item.source.trace_id.as_ref().and_then(|id| infos.get(id));
                 let trace = match info {
                     Some(Ok(info)) => Some(info.value.facts()?),
                     None | Some(Err(ServiceError::TraceNotFound(_))) => None,
-                    Some(Err(error)) => return Err(error),
+                    Some(Err(error)) => return Err(error.clone()),
                 };
                 facts.push(item_facts(item, trace));
             }
