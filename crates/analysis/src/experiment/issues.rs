@@ -235,30 +235,37 @@ fn failing_tools(totals: &Totals, traces: &[Seen]) -> Vec<DetectedIssue> {
 
 /// Names under which a fifth of the judgements is bad, two at least.
 fn bad_judgements(traces: &[Seen]) -> Vec<DetectedIssue> {
-    let mut judged: BTreeMap<&str, (u64, Vec<&Seen>)> = BTreeMap::new();
+    #[derive(Default)]
+    struct Judged<'a> {
+        all: usize,
+        bad: usize,
+        traces: Vec<&'a Seen>,
+    }
+    let mut judged: BTreeMap<&str, Judged<'_>> = BTreeMap::new();
     for trace in traces {
-        for (name, is_bad) in &trace.judged {
-            let (count, bad) = judged.entry(name).or_default();
-            *count += 1;
-            if *is_bad && bad.last().is_none_or(|last| last.id != trace.id) {
-                bad.push(trace);
+        for one in &trace.judged {
+            let of_name = judged.entry(&one.name).or_default();
+            of_name.all += 1;
+            of_name.bad += usize::from(one.is_bad);
+            if one.is_bad && of_name.traces.last().is_none_or(|last| last.id != trace.id) {
+                of_name.traces.push(trace);
             }
         }
     }
-    let of_name = |(name, (count, bad)): (&str, (u64, Vec<&Seen>))| {
-        let part = share(bad.len(), usize::try_from(count).unwrap_or(usize::MAX));
-        let is_much = bad.len() as u64 >= ENOUGH && part >= BAD_JUDGEMENTS;
-        let reproaches = bad.iter().filter_map(|trace| trace.reproach.clone());
+    let of_name = |(name, Judged { all, bad, traces }): (&str, Judged<'_>)| {
+        let part = share(bad, all);
+        let is_much = bad as u64 >= ENOUGH && part >= BAD_JUDGEMENTS;
+        let judgements = traces.iter().flat_map(|trace| &trace.judged);
+        let reproaches = judgements
+            .filter(|one| one.name == name)
+            .filter_map(|one| one.why.clone());
         is_much.then(|| {
             issue(
                 "bad_judgements",
                 Severity::of_failures(part / 2.0),
                 format!("{} of judgements of {name} are bad", percent(part)),
-                format!(
-                    "{} of {count} judgements say no, false, fail or the like.",
-                    bad.len()
-                ),
-                &bad,
+                format!("{bad} of {all} judgements say no, false, fail or the like."),
+                &traces,
                 reproaches,
             )
         })

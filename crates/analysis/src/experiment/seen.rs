@@ -11,6 +11,18 @@ const MAX_ERRORS: usize = 3;
 const MAX_TOOLS: usize = 10;
 const MAX_FEEDBACK: usize = 50;
 
+/// Bad judgements of a trace that a model is shown.
+const SHOWN_BAD: usize = 3;
+
+/// What was said of a trace.
+#[derive(Debug)]
+pub(super) struct Judgement {
+    pub(super) name: String,
+    pub(super) is_bad: bool,
+    /// Why, of what is bad.
+    pub(super) why: Option<String>,
+}
+
 /// What is kept of a trace.
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -29,10 +41,8 @@ pub(super) struct Seen {
     /// Tools that failed, and how often.
     pub(super) failed_tools: Vec<(String, u64)>,
     pub(super) is_unanswered: bool,
-    /// What was judged, and whether badly.
-    pub(super) judged: Vec<(String, bool)>,
-    /// Why, of what was judged badly.
-    pub(super) reproach: Option<String>,
+    /// What was judged.
+    pub(super) judged: Vec<Judgement>,
     pub(super) request: Option<String>,
     pub(super) response: Option<String>,
 }
@@ -54,12 +64,13 @@ impl Seen {
             .filter(|one| one.valid)
             .filter_map(|one| {
                 let value = one.feedback.as_ref().map(|feedback| &feedback.value)?;
-                Some((one, is_bad(value)?))
+                let is_bad = is_bad(value)?;
+                Some(Judgement {
+                    name: one.name.clone(),
+                    is_bad,
+                    why: cut(&one.rationale).filter(|_| is_bad),
+                })
             });
-        let judged: Vec<_> = judged.take(MAX_FEEDBACK).collect();
-        let reproach = judged
-            .iter()
-            .find_map(|(one, is_bad)| one.rationale.as_ref().filter(|_| *is_bad));
         Self {
             id: digest.trace_id.clone(),
             state: digest.state,
@@ -80,11 +91,7 @@ impl Seen {
             is_unanswered: digest.state == TraceState::Ok
                 && digest.spans > 0
                 && digest.talk.output == Some(Form::Empty),
-            reproach: cut(&reproach.cloned()),
-            judged: judged
-                .into_iter()
-                .map(|(one, is_bad)| (one.name.clone(), is_bad))
-                .collect(),
+            judged: judged.take(MAX_FEEDBACK).collect(),
             request: cut(&facts.request_preview),
             response: cut(&facts.response_preview),
         }
@@ -94,7 +101,7 @@ impl Seen {
         self.state == TraceState::Error
             || !self.errors.is_empty()
             || self.is_unanswered
-            || self.judged.iter().any(|(_, is_bad)| *is_bad)
+            || self.judged.iter().any(|one| one.is_bad)
     }
 
     /// What a model is shown of it.
@@ -103,6 +110,8 @@ impl Seen {
             .errors
             .iter()
             .map(|error| json!({"span": error.span, "says": error.snippet}));
+        let bad = self.judged.iter().filter(|one| one.is_bad).take(SHOWN_BAD);
+        let judged = bad.map(|one| json!({"name": one.name, "because": one.why}));
         json!({
             "trace_id": self.id,
             "state": self.state,
@@ -111,8 +120,7 @@ impl Seen {
             "response": self.response,
             "tool_calls": self.calls,
             "errors": errors.collect::<Vec<_>>(),
-            "judged_badly": self.judged.iter().filter(|(_, is_bad)| *is_bad).map(|(name, _)| name).collect::<Vec<_>>(),
-            "why": self.reproach,
+            "judged_badly": judged.collect::<Vec<_>>(),
         })
     }
 }

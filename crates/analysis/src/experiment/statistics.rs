@@ -107,9 +107,9 @@ impl Statistics {
 
 fn assessments(traces: &[Seen]) -> Vec<AssessmentCount> {
     let mut counts: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    for (name, is_bad) in traces.iter().flat_map(|trace| &trace.judged) {
-        let (good, bad) = counts.entry(name).or_default();
-        *if *is_bad { bad } else { good } += 1;
+    for one in traces.iter().flat_map(|trace| &trace.judged) {
+        let (good, bad) = counts.entry(&one.name).or_default();
+        *if one.is_bad { bad } else { good } += 1;
     }
     let mut all: Vec<_> = counts
         .into_iter()
