@@ -29,7 +29,7 @@ from beside import STOP_LIMIT_S, Runner, environment_without, free_port  # noqa:
 CHECKS = [
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
     "response_schema_conformance", "negative_data_rejection", "positive_data_acceptance", "missing_required_header",
-    "unsupported_method", "allow_header_conformance", "use_after_free", "ensure_resource_availability", "every_line_is_a_span",
+    "unsupported_method", "allow_header_conformance", "use_after_free", "ensure_resource_availability", "every_line_is_as_documented",
 ]  # fmt: skip
 # What a log must not say however the server was asked.
 TROUBLE = ("a handler panicked", "panicked at", "stack overflow")
