@@ -260,7 +260,6 @@ impl Coverage {
 impl Patterns {
     /// What these traces have in common; beside them so many could not be read.
     pub fn of(totals: &Totals, failed: u64) -> Self {
-        let (tokens, cost) = (totals.tokens, totals.cost);
         Self {
             analysis_summary: AnalysisSummary {
                 total_traces: totals.traces,
@@ -275,17 +274,17 @@ impl Patterns {
                     .collect(),
                 common_names: most(totals.names.iter().map(|(name, count)| (name, *count))),
                 hierarchy_depth: Depth {
-                    avg: mean(totals.depth.0, totals.traces),
-                    max: totals.depth.1,
+                    avg: mean(totals.depths, totals.traces),
+                    max: totals.deepest,
                 },
             },
             tool_usage: tool_usage(totals),
             input_output_patterns: InputOutputPatterns {
-                input_format: formats(&totals.forms.0),
-                output_format: formats(&totals.forms.1),
+                input_format: formats(&totals.input_forms),
+                output_format: formats(&totals.output_forms),
                 common_fields: CommonFields {
-                    inputs: fields(&totals.fields.0),
-                    outputs: fields(&totals.fields.1),
+                    inputs: fields(&totals.input_fields),
+                    outputs: fields(&totals.output_fields),
                 },
             },
             conversation_flow: ConversationFlow {
@@ -298,13 +297,13 @@ impl Patterns {
                 by_tool: statistics(totals.tools.iter().map(|(name, tool)| (name, &tool.figures))),
             },
             latency_ms: Latency::of(&totals.times),
-            token_usage: (tokens.1 > 0).then_some(TokenUsage {
-                traces_with: tokens.1,
-                tokens: tokens.0,
+            token_usage: (totals.traces_with_tokens > 0).then_some(TokenUsage {
+                traces_with: totals.traces_with_tokens,
+                tokens: totals.tokens,
             }),
-            cost: (cost.1 > 0).then_some(CostTotal {
-                traces_with: cost.1,
-                cost: cost.0,
+            cost: (totals.traces_with_cost > 0).then_some(CostTotal {
+                traces_with: totals.traces_with_cost,
+                cost: totals.cost,
             }),
             coverage: Coverage::of(totals, failed),
         }

@@ -62,8 +62,10 @@ pub struct TraceDigest {
     pub errors: Errors,
     /// What was said.
     pub talk: Talk,
-    /// Retrievals, and those that found nothing.
-    pub retrievals: (u64, u64),
+    /// Retrievals.
+    pub retrievals: u64,
+    /// Those that found nothing.
+    pub empty_retrievals: u64,
     /// Answers of models that were cut off by a limit on their length.
     pub cut_answers: u64,
     /// Tokens of the whole trace, as MLflow counts them, else of its spans together.
@@ -91,7 +93,8 @@ impl TraceDigest {
             calls: Calls::default(),
             errors: Errors::default(),
             talk: Talk::default(),
-            retrievals: (0, 0),
+            retrievals: 0,
+            empty_retrievals: 0,
             cut_answers: 0,
             tokens: metadata("mlflow.trace.tokenUsage").and_then(read),
             cost: metadata("mlflow.trace.cost").and_then(read),
@@ -124,8 +127,8 @@ impl TraceDigest {
         match kind.as_str() {
             "TOOL" => self.calls.add(span, inputs.as_ref(), &figures),
             "RETRIEVER" => {
-                self.retrievals.0 += 1;
-                self.retrievals.1 += u64::from(!is_error && outputs.as_ref().is_none_or(is_nothing));
+                self.retrievals += 1;
+                self.empty_retrievals += u64::from(!is_error && outputs.as_ref().is_none_or(is_nothing));
             }
             "CHAT_MODEL" | "LLM" => self.cut_answers += u64::from(outputs.as_ref().is_some_and(is_cut)),
             _ => {}

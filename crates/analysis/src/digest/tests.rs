@@ -217,7 +217,10 @@ fn empty_retrievals_and_cut_answers_are_seen() {
         model(json!({"stop_reason": "max_tokens"})),
         model(json!({"choices": [{"finish_reason": "stop"}]})),
     ]);
-    assert_eq!((found.retrievals, found.cut_answers), ((4, 2), 2));
+    assert_eq!(
+        (found.retrievals, found.empty_retrievals, found.cut_answers),
+        (4, 2, 2)
+    );
 }
 
 #[test]

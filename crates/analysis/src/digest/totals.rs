@@ -35,15 +35,21 @@ pub struct Totals {
     pub names: Bounded<u64>,
     /// Calls by tool.
     pub tools: Bounded<Tool>,
-    /// Depths of all trees together, and the greatest.
-    pub depth: (u64, u32),
+    /// Depths of all trees together.
+    pub depths: u64,
+    /// The greatest of them.
+    pub deepest: u32,
     /// Traces by how they call tools.
     pub callings: BTreeMap<Calling, u64>,
-    /// Traces by the form of what they are given, and of what they give.
-    pub forms: (BTreeMap<Form, u64>, BTreeMap<Form, u64>),
-    /// Members of what they are given, and of what they give.
-    pub fields: (Bounded<u64>, Bounded<u64>),
-    /// Traces in which a user says something, and those in which more than once.
+    /// Traces by the form of what they are given.
+    pub input_forms: BTreeMap<Form, u64>,
+    /// Traces by the form of what they give.
+    pub output_forms: BTreeMap<Form, u64>,
+    /// Members of what they are given, and in how many.
+    pub input_fields: Bounded<u64>,
+    /// Members of what they give, and in how many.
+    pub output_fields: Bounded<u64>,
+    /// Traces in which a user says something.
     pub talks: u64,
     /// Traces in which a user says something more than once.
     pub long_talks: u64,
@@ -53,7 +59,7 @@ pub struct Totals {
     pub request_chars: Sample,
     /// Lengths of what was answered, in characters.
     pub response_chars: Sample,
-    /// Traces that retrieve, that have more than one agent, and with chains.
+    /// Traces that retrieve.
     pub retrieving: u64,
     /// Traces of more than one agent.
     pub many_agents: u64,
@@ -61,10 +67,14 @@ pub struct Totals {
     pub agents: u64,
     /// Traces of a chain.
     pub chains: u64,
-    /// Tokens of all, and of how many traces they are known.
-    pub tokens: (Tokens, u64),
-    /// Costs of all, and of how many traces they are known.
-    pub cost: (Cost, u64),
+    /// Tokens of all of which they are known.
+    pub tokens: Tokens,
+    /// Those.
+    pub traces_with_tokens: u64,
+    /// Costs of all of which they are known.
+    pub cost: Cost,
+    /// Those.
+    pub traces_with_cost: u64,
 }
 
 impl Default for Totals {
@@ -79,10 +89,13 @@ impl Default for Totals {
             types: Bounded::new(MAX_TYPES),
             names: Bounded::new(MAX_NAMES),
             tools: Bounded::new(MAX_TOOLS),
-            depth: (0, 0),
+            depths: 0,
+            deepest: 0,
             callings: BTreeMap::new(),
-            forms: (BTreeMap::new(), BTreeMap::new()),
-            fields: (Bounded::new(MAX_FIELDS), Bounded::new(MAX_FIELDS)),
+            input_forms: BTreeMap::new(),
+            output_forms: BTreeMap::new(),
+            input_fields: Bounded::new(MAX_FIELDS),
+            output_fields: Bounded::new(MAX_FIELDS),
             talks: 0,
             long_talks: 0,
             turns: 0,
@@ -92,8 +105,10 @@ impl Default for Totals {
             many_agents: 0,
             agents: 0,
             chains: 0,
-            tokens: (Tokens::default(), 0),
-            cost: (Cost::default(), 0),
+            tokens: Tokens::default(),
+            traces_with_tokens: 0,
+            cost: Cost::default(),
+            traces_with_cost: 0,
         }
     }
 }
@@ -119,33 +134,36 @@ impl Totals {
         for (name, tool) in trace.calls.tools.iter() {
             self.tools.entry(name).add(tool);
         }
-        self.depth = (
-            self.depth.0 + u64::from(trace.depth),
-            self.depth.1.max(trace.depth),
-        );
+        self.depths += u64::from(trace.depth);
+        self.deepest = self.deepest.max(trace.depth);
         *self.callings.entry(trace.calls.calling()).or_default() += 1;
-        self.retrieving += u64::from(trace.retrievals.0 > 0);
+        self.retrieving += u64::from(trace.retrievals > 0);
         let of_type = |kind: &str| trace.types.get(kind).map_or(0, |figures| figures.count);
         self.agents += u64::from(of_type("AGENT") > 0);
         self.many_agents += u64::from(of_type("AGENT") > 1);
         self.chains += u64::from(of_type("CHAIN") > 0);
         self.add_talk(trace);
         if let Some(tokens) = trace.total_tokens() {
-            self.tokens = (self.tokens.0.and(tokens), self.tokens.1 + 1);
+            self.tokens = self.tokens.and(tokens);
+            self.traces_with_tokens += 1;
         }
         if let Some(cost) = trace.total_cost() {
-            self.cost = (self.cost.0.and(cost), self.cost.1 + 1);
+            self.cost = self.cost.and(cost);
+            self.traces_with_cost += 1;
         }
     }
 
     fn add_talk(&mut self, trace: &TraceDigest) {
         let talk = &trace.talk;
-        for (all, form) in [(&mut self.forms.0, talk.input), (&mut self.forms.1, talk.output)] {
+        for (all, form) in [
+            (&mut self.input_forms, talk.input),
+            (&mut self.output_forms, talk.output),
+        ] {
             *all.entry(form.unwrap_or(Form::Empty)).or_default() += 1;
         }
         for (all, fields) in [
-            (&mut self.fields.0, &talk.input_fields),
-            (&mut self.fields.1, &talk.output_fields),
+            (&mut self.input_fields, &talk.input_fields),
+            (&mut self.output_fields, &talk.output_fields),
         ] {
             for field in fields {
                 *all.entry(field) += 1;

@@ -318,8 +318,8 @@ fn unanswered(traces: &[Seen]) -> Option<DetectedIssue> {
 
 /// Retrievals that find nothing, in two traces at least.
 fn empty_retrievals(traces: &[Seen]) -> Option<DetectedIssue> {
-    let affected: Vec<_> = traces.iter().filter(|trace| trace.retrievals.1 > 0).collect();
-    let retrieving = traces.iter().filter(|trace| trace.retrievals.0 > 0).count();
+    let affected: Vec<_> = traces.iter().filter(|trace| trace.empty_retrievals > 0).collect();
+    let retrieving = traces.iter().filter(|trace| trace.retrievals > 0).count();
     let part = share(affected.len(), retrieving);
     (affected.len() as u64 >= ENOUGH).then(|| {
         issue(

@@ -263,7 +263,7 @@ fn about_answers(asker: &mut Asker<'_>) {
         "Compare each statement with the documents. No: something is said that none of them says.",
         Input::words(&GRADES),
     );
-    asker.ask(45, "retrieve documents", |trace| trace.retrievals.0 > 0, grounded);
+    asker.ask(45, "retrieve documents", |trace| trace.retrievals > 0, grounded);
     let relevance = feedback(
         "retrieval_relevance",
         "Is what was retrieved what was needed?",
@@ -273,7 +273,7 @@ fn about_answers(asker: &mut Asker<'_>) {
     asker.ask(
         40,
         "retrieve and find nothing",
-        |trace| trace.retrievals.1 > 0,
+        |trace| trace.empty_retrievals > 0,
         relevance,
     );
     let completeness = feedback(
