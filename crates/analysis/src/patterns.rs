@@ -108,7 +108,7 @@ pub struct ToolUsage {
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InputOutputPatterns {
-    /// How many traces are given what: `messages`, `text`, `object`, `list`, `empty`, `other`.
+    /// How many traces are given what: `messages`, `text`, `object`, `list`, `empty`, `other`, or `unread` (more than 256 KiB).
     #[cfg_attr(feature = "openapi", schema(example = json!({"messages": 50})))]
     input_format: BTreeMap<&'static str, u64>,
     /// How many traces give what.

@@ -125,17 +125,17 @@ impl TraceDigest {
             self.errors.add(span, &kind);
         }
         match kind.as_str() {
-            "TOOL" => self.calls.add(span, inputs.as_ref(), &figures),
+            "TOOL" => self.calls.add(span, inputs.value(), &figures),
             "RETRIEVER" => {
                 self.retrievals += 1;
-                self.empty_retrievals += u64::from(!is_error && outputs.as_ref().is_none_or(is_nothing));
+                self.empty_retrievals += u64::from(!is_error && outputs.is_nothing());
             }
-            "CHAT_MODEL" | "LLM" => self.cut_answers += u64::from(outputs.as_ref().is_some_and(is_cut)),
+            "CHAT_MODEL" | "LLM" => self.cut_answers += u64::from(outputs.value().is_some_and(is_cut)),
             _ => {}
         }
         let talks = span.is_root() || matches!(kind.as_str(), "AGENT" | "CHAT_MODEL" | "LLM" | "CHAIN");
         if talks {
-            self.talk.add(inputs.as_ref(), outputs.as_ref(), span.is_root());
+            self.talk.add(&inputs, &outputs, span.is_root());
         }
     }
 
@@ -159,12 +159,18 @@ impl TraceDigest {
         })
     }
 
-    fn part(&mut self, span: &SpanView<'_>, key: &str) -> Option<Value> {
-        if span.attributes().raw(key)?.get().len() > MAX_READ {
-            self.spans_unread += 1;
-            return None;
+    fn part(&mut self, span: &SpanView<'_>, key: &str) -> Part {
+        match span.attributes().raw(key) {
+            None => Part::Absent,
+            Some(raw) if raw.get().len() > MAX_READ => {
+                self.spans_unread += 1;
+                Part::Unread
+            }
+            Some(_) => {
+                let text = span.attributes().text(key);
+                text.and_then(|text| read(&text)).map_or(Part::Unread, Part::Read)
+            }
         }
-        read(&span.attributes().text(key)?)
     }
 
     fn place(&mut self, span: &SpanView<'_>) {
@@ -192,6 +198,34 @@ fn usage<T: serde::de::DeserializeOwned>(span: &SpanView<'_>, key: &str) -> Opti
 fn duration_ms(span: &SpanView<'_>) -> Option<f64> {
     let (start, end) = (span.start_ns()?, span.end_ns()?);
     Some(end.saturating_sub(start) as f64 / 1e6)
+}
+
+/// What a span was given, or gave.
+#[derive(Debug)]
+enum Part {
+    /// It does not say.
+    Absent,
+    /// More than is read, or no JSON.
+    Unread,
+    Read(Value),
+}
+
+impl Part {
+    fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Read(value) => Some(value),
+            Self::Absent | Self::Unread => None,
+        }
+    }
+
+    /// Whether it is surely nothing.
+    fn is_nothing(&self) -> bool {
+        match self {
+            Self::Absent => true,
+            Self::Unread => false,
+            Self::Read(value) => is_nothing(value),
+        }
+    }
 }
 
 /// Whether a retrieval found nothing.

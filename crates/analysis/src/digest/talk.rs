@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use domain::chat;
 use serde_json::Value;
 
+use super::Part;
+
 const MAX_FIELDS: usize = 50;
 const FIELD_CHARS: usize = 100;
 
@@ -23,6 +25,8 @@ pub enum Form {
     Empty,
     /// A number, yes or no.
     Other,
+    /// More than is read, or no JSON.
+    Unread,
 }
 
 impl Form {
@@ -35,12 +39,15 @@ impl Form {
             Self::List => "list",
             Self::Empty => "empty",
             Self::Other => "other",
+            Self::Unread => "unread",
         }
     }
 
-    fn of(value: Option<&Value>) -> Self {
-        let Some(value) = value else {
-            return Self::Empty;
+    fn of(part: &Part) -> Self {
+        let value = match part {
+            Part::Absent => return Self::Empty,
+            Part::Unread => return Self::Unread,
+            Part::Read(value) => value,
         };
         let is_message = |message: &Value| message.get("role").is_some() || message.get("type").is_some();
         if chat::messages(value).is_some_and(|messages| messages.iter().any(is_message))
@@ -83,7 +90,9 @@ pub struct Talk {
 }
 
 impl Talk {
-    pub(super) fn add(&mut self, inputs: Option<&Value>, outputs: Option<&Value>, is_root: bool) {
+    pub(super) fn add(&mut self, inputs: &Part, outputs: &Part, is_root: bool) {
+        let (form, outcome) = (Form::of(inputs), Form::of(outputs));
+        let (inputs, outputs) = (inputs.value(), outputs.value());
         let messages = inputs.and_then(chat::messages).unwrap_or_default();
         let of = |is: fn(&Value) -> bool| messages.iter().filter(|message| is(message)).count();
         let (user, assistant) = (of(chat::is_of_user), of(chat::is_of_assistant));
@@ -94,8 +103,8 @@ impl Talk {
         let request = inputs.and_then(chat::request).map(length);
         let response = outputs.and_then(response).map(length);
         if is_root {
-            self.input = Some(Form::of(inputs));
-            self.output = Some(Form::of(outputs));
+            self.input = Some(form);
+            self.output = Some(outcome);
             add_fields(&mut self.input_fields, inputs);
             add_fields(&mut self.output_fields, outputs);
             // What the root says is what the user sees.

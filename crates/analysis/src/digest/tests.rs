@@ -232,7 +232,19 @@ fn large_parts_are_counted_and_not_read() {
     assert_eq!((found.spans, found.spans_unread), (1, 1));
     assert_eq!(
         (found.talk.input, found.talk.response_chars),
-        (Some(Form::Empty), Some(1))
+        (Some(Form::Unread), Some(1))
+    );
+}
+
+#[test]
+fn what_is_too_large_to_be_read_is_not_taken_for_nothing() {
+    let large = json!("x".repeat(MAX_READ));
+    let root = span(1, None, "AGENT", "a", (0, 1)).gives(&large);
+    let found = trace(&[root, span(2, Some(1), "RETRIEVER", "r", (0, 1)).gives(&large)]);
+    assert_eq!((found.retrievals, found.empty_retrievals), (1, 0));
+    assert_eq!(
+        (found.talk.input, found.talk.output),
+        (Some(Form::Empty), Some(Form::Unread))
     );
 }
 
