@@ -52,7 +52,7 @@ pub struct AnalysisSummary {
     total_traces: u64,
     /// `multi_turn_chat_with_tools`, `multi_turn_chat`, `single_turn_with_tools`, `single_turn_chat`, or, where users say
     /// something in fewer than half of the traces, `structured_processing`. With tools, or of several turns, is what one trace
-    /// in five is.
+    /// in five is; a turn may also be a trace of a conversation of several (`mlflow.trace.session`).
     #[cfg_attr(feature = "openapi", schema(example = "multi_turn_chat_with_tools"))]
     conversation_type: &'static str,
     /// The first of these that one trace in five shows: `rag_with_function_calling` (retrievers and tools), `rag_pattern`,
@@ -327,7 +327,9 @@ fn conversation_type(totals: &Totals) -> &'static str {
     let has_tools = is_often(calling(totals), totals.traces);
     if totals.talks == 0 || totals.talks * 2 < totals.traces {
         "structured_processing"
-    } else if is_often(totals.long_talks, totals.talks) {
+    } else if is_often(totals.long_talks, totals.talks)
+        || is_often(totals.turns_of_conversations(), totals.traces)
+    {
         if has_tools {
             "multi_turn_chat_with_tools"
         } else {

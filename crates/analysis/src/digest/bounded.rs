@@ -47,6 +47,11 @@ impl<V: Default> Bounded<V> {
         self.values.iter().map(|(key, value)| (key.as_str(), value))
     }
 
+    /// Those that are counted by themselves.
+    pub fn known(&self) -> impl Iterator<Item = (&str, &V)> {
+        self.iter().filter(|(key, _)| *key != OTHERS)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()

@@ -48,42 +48,49 @@ impl Errors {
                 .unwrap_or(said)
                 .trim_start_matches([':', ' ']),
         );
-        let group = format!("{}: {group}", exception.kind);
+        let class = first(&exception.kind, KIND_CHARS);
+        let group = format!("{class}: {group}");
         if let Some(kind) = self.kinds.iter_mut().find(|kind| kind.group == group) {
             kind.count += 1;
             // Spans stand before what they call: the last is where it began.
-            span.name().clone_into(&mut kind.span);
+            first(span.name(), KIND_CHARS).clone_into(&mut kind.span);
             span_type.clone_into(&mut kind.span_type);
         } else if self.kinds.len() < MAX_KINDS {
             self.kinds.push(ErrorKind {
                 group,
-                exception: exception.kind.chars().take(KIND_CHARS).collect(),
-                span: span.name().to_owned(),
+                exception: class.to_owned(),
+                span: first(span.name(), KIND_CHARS).to_owned(),
                 span_type: span_type.to_owned(),
-                snippet: said.chars().take(SNIPPET_CHARS).collect(),
+                snippet: first(said, SNIPPET_CHARS).to_owned(),
                 count: 1,
             });
         }
     }
 }
 
-/// What a message says, each number or id in it as `#`.
+/// So many characters of a text at most.
+fn first(text: &str, chars: usize) -> &str {
+    let end = text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at);
+    &text[..end]
+}
+
+/// What a message says, each number or id in it as `#`; so long as two words of full length at most.
 fn grouped(message: &str) -> String {
     let mut group = String::new();
     let is_part = |letter: char| letter.is_alphanumeric() || letter == '-' || letter == '_';
     let mut rest = message;
-    while let Some(first) = rest.chars().next() {
+    while let Some(letter) = rest.chars().next() {
         if group.chars().count() >= KIND_CHARS {
             break;
         }
-        let end = if is_part(first) {
+        let end = if is_part(letter) {
             rest.find(|letter| !is_part(letter))
         } else {
-            Some(first.len_utf8())
+            Some(letter.len_utf8())
         };
         let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
         let is_id = word.chars().any(|letter| letter.is_ascii_digit());
-        group.push_str(if is_id { "#" } else { word });
+        group.push_str(if is_id { "#" } else { first(word, KIND_CHARS) });
         rest = after;
     }
     group

@@ -13,6 +13,7 @@ use crate::stats::Sample;
 
 const MAX_TOOLS: usize = 200;
 const MAX_FIELDS: usize = 200;
+const MAX_CONVERSATIONS: usize = 1000;
 
 /// Many traces together; in which order they were taken in does not count.
 #[derive(Debug, Clone)]
@@ -53,6 +54,8 @@ pub struct Totals {
     pub talks: u64,
     /// Traces in which a user says something more than once.
     pub long_talks: u64,
+    /// Traces of each conversation (`mlflow.trace.session`).
+    pub conversations: Bounded<u64>,
     /// Messages of users in all of them.
     pub turns: u64,
     /// Lengths of what users said last, in characters.
@@ -98,6 +101,7 @@ impl Default for Totals {
             output_fields: Bounded::new(MAX_FIELDS),
             talks: 0,
             long_talks: 0,
+            conversations: Bounded::new(MAX_CONVERSATIONS),
             turns: 0,
             request_chars: Sample::default(),
             response_chars: Sample::default(),
@@ -114,6 +118,15 @@ impl Default for Totals {
 }
 
 impl Totals {
+    /// Traces that are turns of a conversation of several.
+    pub fn turns_of_conversations(&self) -> u64 {
+        self.conversations
+            .known()
+            .map(|(_, traces)| traces)
+            .filter(|traces| **traces > 1)
+            .sum()
+    }
+
     /// Takes in a trace.
     pub fn add(&mut self, trace: &TraceDigest) {
         self.traces += 1;
@@ -168,6 +181,9 @@ impl Totals {
             for field in fields {
                 *all.entry(field) += 1;
             }
+        }
+        if let Some(conversation) = &trace.conversation {
+            *self.conversations.entry(conversation) += 1;
         }
         self.talks += u64::from(talk.user_messages > 0);
         self.long_talks += u64::from(talk.user_messages > 1);

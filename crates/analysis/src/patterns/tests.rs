@@ -62,6 +62,24 @@ fn each_type_of_conversation_is_told_by_its_rule() {
 }
 
 #[test]
+fn traces_of_one_conversation_are_its_turns() {
+    let in_conversation = |name: &str| json!({"trace_metadata": {"mlflow.trace.session": name}});
+    let kind = |names: &[&str]| {
+        let mut totals = Totals::default();
+        for name in names {
+            totals.add(&digested(
+                &facts("tr-1", &in_conversation(name)),
+                &[root("AGENT", &asked())],
+            ));
+        }
+        serde_json::to_value(Patterns::of(&totals, 0)).unwrap()["analysis_summary"]["conversation_type"]
+            .clone()
+    };
+    assert_eq!(kind(&["a", "b", "a"]), "multi_turn_chat");
+    assert_eq!(kind(&["a", "b", "c"]), "single_turn_chat");
+}
+
+#[test]
 fn each_kind_of_agent_is_told_by_its_rule() {
     let agent = || root("AGENT", &asked());
     let second = || span(5, Some(1), "AGENT", "second", (1, 2));
