@@ -18,6 +18,8 @@ pub(crate) const HANGS_UP: (u16, &str) = (0, "");
 pub(crate) struct Sent {
     /// Method, path and query: `GET /a?b=c`.
     pub(crate) line: String,
+    /// The headers, one a line.
+    pub(crate) headers: String,
     /// The body as it was sent.
     pub(crate) text: String,
     /// The body as JSON; null when there was none.
@@ -122,6 +124,7 @@ async fn read(stream: &mut TcpStream) -> Sent {
             .unwrap()
             .trim_end_matches(" HTTP/1.1")
             .to_owned(),
+        headers: head.split_once("\r\n").unwrap().1.to_owned(),
         body: serde_json::from_str(&text).unwrap_or_default(),
         text,
     }

@@ -79,6 +79,9 @@ async fn store(State(inner): State<Arc<Inner>>, Path(file): Path<String>, reques
         let found = cloud.files.get(&file).cloned();
         return found.map_or(StatusCode::NOT_FOUND.into_response(), IntoResponse::into_response);
     }
+    if !call.headers.contains_key(header::CONTENT_LENGTH) {
+        return StatusCode::LENGTH_REQUIRED.into_response();
+    }
     let is_block = call
         .headers
         .get("x-ms-blob-type")

@@ -197,6 +197,10 @@ impl Transport {
             map.append(name, value.parse().map_err(|_| malformed_header(operation))?);
         }
         map.remove(header::AUTHORIZATION);
+        if body.as_ref().is_some_and(Bytes::is_empty) {
+            // The HTTP library says no length of nothing; clouds refuse what comes without one (411).
+            map.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let (method, url, map, body) = (&method, &url, &map, &body);
         let send = || async move {
             let permit = self.connection(operation).await?;
