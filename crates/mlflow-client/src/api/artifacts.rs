@@ -9,6 +9,7 @@ use bytes::Bytes;
 use domain::Run;
 use reqwest::Method;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 use url::Url;
 
@@ -29,6 +30,22 @@ const SIGNED_WRITE: &str = "artifacts.signed_put";
 #[derive(Deserialize)]
 struct SignedUrls {
     credential_infos: Vec<SignedUrl>,
+}
+
+/// What a folder of a run holds; nothing is said of one that is not there.
+#[derive(Deserialize)]
+struct Listed {
+    /// Where the artifacts are. Always said, so that another's answer is not taken for an empty folder.
+    #[serde(rename = "root_uri")]
+    _root_uri: IgnoredAny,
+    #[serde(default)]
+    files: Vec<ListedFile>,
+}
+
+#[derive(Deserialize)]
+struct ListedFile {
+    /// From the run's artifacts on.
+    path: String,
 }
 
 impl MlflowClient {
@@ -52,8 +69,24 @@ impl MlflowClient {
         match read {
             Ok(content) => Ok(Some(content)),
             Err(ClientError::NotFound { .. }) => Ok(None),
+            Err(error @ ClientError::Failed { .. }) if self.server().flavor == Flavor::OpenSource => {
+                // MLflow 2 fails on a file that is not there (500). It lists what is.
+                match self.has_artifact(run, path).await {
+                    Ok(false) => Ok(None),
+                    _ => Err(error),
+                }
+            }
             Err(error) => Err(error),
         }
+    }
+
+    async fn has_artifact(&self, run: &Run, path: &str) -> Result<bool, ClientError> {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let call = Call::get("artifacts.list", "/api/2.0/mlflow/artifacts/list")
+            .query("run_id", &run.info.run_id)
+            .query("path", folder);
+        let listed = self.transport().json::<Listed>(&call).await?;
+        Ok(listed.files.iter().any(|file| file.path == path))
     }
 
     /// Writes a file of a run; what was there before is gone.

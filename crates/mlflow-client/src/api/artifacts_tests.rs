@@ -48,6 +48,38 @@ async fn what_the_server_serves_is_written_and_read_under_its_path() {
     assert_eq!(lines, [put.clone(), put, get.clone(), get]);
 }
 
+/// As MLflow 2.22.1 answers.
+const FAILED: &str = r#"{"error_code": "INTERNAL_ERROR", "message": "No such file or directory"}"#;
+const EMPTY: &str = r#"{"root_uri": "mlflow-artifacts:/2/0369c190/artifacts"}"#;
+const LISTED: &str = r#"{"root_uri": "mlflow-artifacts:/2/0369c190/artifacts",
+    "files": [{"path": "a/b.md", "is_dir": false, "file_size": 7}, {"path": "a/c", "is_dir": true}]}"#;
+
+async fn found(answers: Vec<(u16, &'static str)>, path: &str) -> Result<Option<Bytes>, ClientError> {
+    let server = Server::answering(answers).await;
+    let run = run("mlflow-artifacts:/2/0369c190/artifacts");
+    let found = server.client().get_artifact(&run, path).await;
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let asked = server.calls()[1].line.clone();
+    let list = "GET /api/2.0/mlflow/artifacts/list?run_id=0369c190&path=";
+    assert_eq!(asked, format!("{list}{}", folder.replace('/', "%2F")));
+    found
+}
+
+#[tokio::test]
+async fn a_failure_is_nothing_found_only_where_the_file_is_not_listed() {
+    for (answer, path) in [(EMPTY, "a/x/b.md"), (EMPTY, "b.md"), (LISTED, "a/none.md")] {
+        let absent = found(vec![(500, FAILED), (200, answer)], path).await;
+        assert_eq!(absent.unwrap(), None, "{path}");
+    }
+    for answer in [(200, LISTED), (500, FAILED), (200, "{}"), (200, "<html>")] {
+        let failed = found(vec![(500, FAILED), answer], "a/b.md").await;
+        assert!(
+            matches!(failed, Err(ClientError::Failed { status: 500, .. })),
+            "{failed:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn what_it_does_not_serve_is_read_by_it_and_not_written() {
     let server = Server::answering([(200, "text")]).await;
