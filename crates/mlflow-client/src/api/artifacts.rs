@@ -7,6 +7,7 @@
 
 use bytes::Bytes;
 use domain::Run;
+use percent_encoding::percent_decode_str;
 use reqwest::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -192,13 +193,17 @@ fn with_query(url: &Url, pairs: &[(&str, &str)]) -> Url {
 }
 
 /// Where the server serves a run's artifacts; `None` where it does not. The server's own name may stand before the path.
+///
+/// Whoever makes an experiment chooses the location: one that leads out of what is served is none. A URL takes `%2e%2e` and
+/// `\` for steps too, and passes over tabs and line ends.
 fn served_folder(run: &Run) -> Option<&str> {
     let path = run.info.artifact_uri.strip_prefix("mlflow-artifacts:")?;
     let path = path
         .strip_prefix("//")
         .map_or(path, |rest| rest.split_once('/').map_or("", |(_, path)| path));
-    let leads_out = path.split('/').any(|part| part == "..");
-    (!leads_out).then(|| path.trim_matches('/'))
+    let decoded = percent_decode_str(path).decode_utf8().ok()?;
+    let leads_out = decoded.split(['/', '\\']).any(|part| part == "..");
+    (!leads_out && !decoded.contains(char::is_control)).then(|| path.trim_matches('/'))
 }
 
 fn served_path(folder: &str, path: &str) -> String {

@@ -145,3 +145,36 @@ async fn each_cloud_is_written_to_in_its_own_way_and_never_with_our_token() {
         [create, sent("PATCH &action=flush&position=0", "0", "")]
     );
 }
+
+#[tokio::test]
+async fn a_location_never_leads_out_of_what_is_served() {
+    for location in [
+        "mlflow-artifacts:/../../mlflow/x",
+        "mlflow-artifacts:/%2e%2e/%2E./mlflow/x",
+        "mlflow-artifacts:/..\\..\\mlflow/x",
+        "mlflow-artifacts:/.\t./.\n./mlflow/x",
+    ] {
+        let server = Server::answering([(200, "text")]).await;
+        let (client, run) = (server.client(), run(location));
+        client.get_artifact(&run, "a/b.md").await.unwrap();
+        let put = client
+            .put_artifact(&run, "a/b.md", "x".into(), "text/markdown")
+            .await;
+        assert!(
+            matches!(put, Err(ClientError::ArtifactsElsewhere { .. })),
+            "{location:?}"
+        );
+        let lines: Vec<_> = server.calls().into_iter().map(|sent| sent.line).collect();
+        let read = "GET /get-artifact?run_uuid=0369c190&path=a%2Fb.md";
+        assert_eq!(lines, [read], "{location:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_location_is_sent_as_it_is_written_in_a_url() {
+    let server = Server::answering([(200, "text")]).await;
+    let run = run("mlflow-artifacts:/my team/ü?x#y/r1");
+    server.client().get_artifact(&run, "a/b.md").await.unwrap();
+    let path = "/api/2.0/mlflow-artifacts/artifacts/my%20team/%C3%BC%3Fx%23y/r1/a/b.md";
+    assert_eq!(server.calls()[0].line, format!("GET {path}"));
+}
