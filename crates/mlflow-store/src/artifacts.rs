@@ -299,6 +299,10 @@ fn connect(bucket: &Url) -> object_store::Result<Arc<dyn ObjectStore>> {
 }
 
 #[cfg(test)]
+#[path = "artifacts_tests.rs"]
+mod tests_of_runs;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use futures::TryStreamExt;
