@@ -1,15 +1,89 @@
-//! Files of runs, on a database of MLflow 3.17.2 and a folder.
-
+use futures::TryStreamExt;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
 use crate::DatabaseConfig;
 
+fn place(location: &str) -> Result<Place, String> {
+    let artifacts = Artifacts::new(Some("/srv/artifacts/".into()));
+    artifacts.place(location).map_err(|Elsewhere(why)| why.to_owned())
+}
+
+fn in_folder(path: &str) -> Place {
+    Place::Folder(path.to_owned())
+}
+
+#[test]
+fn a_location_is_understood_as_mlflow_writes_it() {
+    for (location, is) in [
+        ("/data/1/traces/tr-1/artifacts", "/data/1/traces/tr-1/artifacts"),
+        ("file:///data/1", "/data/1"),
+        ("file:///my%20data/1", "/my data/1"),
+        ("file:/data/1", "/data/1"),
+        (
+            "mlflow-artifacts:/1/traces/tr-1/artifacts",
+            "/srv/artifacts/1/traces/tr-1/artifacts",
+        ),
+        ("mlflow-artifacts://host:5000/1/traces", "/srv/artifacts/1/traces"),
+    ] {
+        assert_eq!(place(location), Ok(in_folder(is)));
+    }
+    for (location, is) in [
+        ("s3://b/1/traces", "s3://b/1/traces"),
+        ("gs://b/1", "gs://b/1"),
+        (
+            "wasbs://c@a.blob.core.windows.net/1",
+            "abfss://c@a.dfs.core.windows.net/1",
+        ),
+    ] {
+        assert_eq!(place(location), Ok(Place::Bucket(is.parse().unwrap())));
+    }
+}
+
+#[test]
+fn a_destination_that_leads_back_to_itself_is_refused() {
+    let artifacts = Artifacts::new(Some("mlflow-artifacts:/".into()));
+    assert!(artifacts.place("mlflow-artifacts:/1/traces").is_err());
+}
+
+#[test]
+fn what_leads_elsewhere_is_refused() {
+    for location in [
+        "",
+        "/data/../etc",
+        "file:///a/../b",
+        "mlflow-artifacts:/../../etc",
+        "file:///a/%2e%2E/b",
+        "s3://b/../x",
+        "s3://b/a/%2e%2e/x",
+        "http://host/x",
+        "dbfs:/x/../y",
+    ] {
+        assert!(place(location).is_err(), "{location}");
+    }
+    let without = Artifacts::new(None).place("mlflow-artifacts:/1").unwrap_err().0;
+    assert!(without.contains("MLFLOW_ARTIFACTS_DESTINATION"), "{without}");
+}
+
+#[tokio::test]
+async fn a_file_is_read_and_one_that_is_not_there_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(SPANS), r#"{"spans":[]}"#).unwrap();
+    let artifacts = Artifacts::default();
+    let location = folder.path().to_str().unwrap();
+    let text = open_spans(&artifacts, location).await.unwrap();
+    assert_eq!(text.length, 12);
+    let pieces: Vec<Bytes> = text.pieces.try_collect().await.unwrap();
+    assert_eq!(pieces.concat(), br#"{"spans":[]}"#);
+    let absent = open_spans(&artifacts, &format!("{location}/absent")).await;
+    assert!(matches!(absent, Err(DatabaseError::SpansNotFound(_))));
+}
+
 const SCHEMA: &str = include_str!("../../demo/schema/mlflow-dc11669786a5.sql");
 const REPORT: &str = "analysis/session_summary/report.md";
 
-/// An empty database, and the folder of artifacts beside it.
+/// An empty database of MLflow 3.17.2, and the folder of artifacts beside it.
 fn store() -> (TempDir, MlflowStore) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mlflow.db");
