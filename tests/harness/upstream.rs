@@ -143,15 +143,11 @@ impl Upstream {
         self.seed_file.to_str().expect("the path is UTF-8")
     }
 
-    /// A trace of about this many MiB in the other experiment, made for the test.
+    /// A trace of about this many MiB, in an experiment of its own, made for the test.
     pub fn big_trace(&self, mib: u32) -> String {
-        let experiment = &self.seed.other_experiment_id;
-        self.run_script(
-            "big_trace.py",
-            &["--mib", &mib.to_string(), "--experiment", experiment],
-        )
-        .trim()
-        .to_owned()
+        self.run_script("big_trace.py", &["--mib", &mib.to_string(), "--apart"])
+            .trim()
+            .to_owned()
     }
 
     /// Where MLflow itself gives the spans of a trace.

@@ -1,6 +1,7 @@
 """Makes one trace of about --mib MiB of spans on the server of MLFLOW_TRACKING_URI and prints its id.
 
-Its experiment is MLFLOW_EXPERIMENT_ID unless another is named.
+Its experiment is MLFLOW_EXPERIMENT_ID unless another is named, or one of its own is asked for: what reads all traces of
+the others is not to read it.
 """
 
 import argparse
@@ -12,12 +13,15 @@ import stored
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     experiment = os.environ.get("MLFLOW_EXPERIMENT_ID")
-    parser.add_argument("--experiment", default=experiment, required=experiment is None)
+    place = parser.add_mutually_exclusive_group(required=experiment is None)
+    place.add_argument("--experiment", default=experiment)
+    place.add_argument("--apart", action="store_true", help="in an experiment of its own")
     parser.add_argument("--mib", type=int, default=100)
     parser.add_argument("--spans", type=int, default=400)
     args = parser.parse_args()
     span_bytes = (args.mib << 20) // args.spans
-    print(stored.as_artifact(args.experiment, args.spans, span_bytes))
+    experiment = stored.new_experiment() if args.apart else args.experiment
+    print(stored.as_artifact(experiment, args.spans, span_bytes))
 
 
 if __name__ == "__main__":

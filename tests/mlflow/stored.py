@@ -45,6 +45,17 @@ def as_artifact(experiment_id: str, spans: int, span_bytes: int) -> str:
     return trace_id
 
 
+def new_experiment() -> str:
+    """An experiment for one test; its id."""
+    request = urllib.request.Request(
+        f"{os.environ['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/experiments/create",
+        data=json.dumps({"name": f"apart-{secrets.token_hex(8)}"}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)["experiment_id"]
+
+
 def _start(experiment_id: str, state: str, duration: str | None = None, **more: object) -> str:
     trace_id = f"tr-{secrets.token_hex(16)}"
     info = {
