@@ -1,6 +1,7 @@
 //! What traces have in common, held against their spans as MLflow gives them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use harness::{Fault, Proxy, TraceServer, Upstream};
 use http::StatusCode;
@@ -143,25 +144,34 @@ async fn traces_that_cannot_be_read_are_told_of() {
         .as_str()
         .unwrap()
         .to_owned();
-    proxy.rule(move |call| {
-        if call.path.contains(&broken) {
-            Fault::CutAfter(40)
-        } else {
-            Fault::None
-        }
-    });
     let path = "/api/traces/analyze-patterns?limit=4";
-    let coverage = &server.json(path).await["coverage"];
-    assert_eq!(
-        (
-            &coverage["traces_found"],
-            &coverage["traces_analyzed"],
-            &coverage["traces_failed"]
-        ),
-        (&json!(4), &json!(3), &json!(1))
-    );
-    proxy.rule(|call| {
-        if call.path.contains("get-trace-artifact") {
+    for fault in [Fault::CutAfter(40), Fault::Status(502, Vec::new(), "")] {
+        let (broken, fault) = (broken.clone(), fault.clone());
+        proxy.rule(move |call| {
+            if call.path.contains("get-trace-artifact") && call.path.contains(&broken) {
+                fault.clone()
+            } else {
+                Fault::None
+            }
+        });
+        let found = harness::answer(server.get(path).header("cache-control", "no-cache")).await;
+        let coverage = &found.1["coverage"];
+        assert_eq!(
+            (
+                &coverage["traces_found"],
+                &coverage["traces_analyzed"],
+                &coverage["traces_failed"]
+            ),
+            (&json!(4), &json!(3), &json!(1)),
+            "{found:?}"
+        );
+    }
+    // Of an MLflow that is away no few traces are told as if they were all.
+    let read = AtomicUsize::new(0);
+    proxy.rule(move |call| {
+        let is_read = call.path.contains("get-trace-artifact");
+        let read = read.fetch_add(usize::from(is_read), Ordering::SeqCst);
+        if read > 2 || is_read && read == 2 {
             Fault::Status(503, Vec::new(), "")
         } else {
             Fault::None

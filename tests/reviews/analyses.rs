@@ -1,8 +1,9 @@
 //! Analyses of sessions and summaries of experiments: made from what is there, kept where MLflow itself finds them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use harness::{Upstream, answer};
+use harness::{Fault, Upstream, answer};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -12,6 +13,7 @@ on_each! {
     the_labels_of_a_session_are_analysed on Sqlite, Postgres, Workspace;
     a_label_that_was_just_given_is_in_the_next_analysis on Sqlite, Workspace;
     the_traces_of_an_experiment_are_summarised on Sqlite, Workspace;
+    a_report_is_never_shown_with_the_data_of_another on Sqlite, Workspace;
     every_cloud_of_a_workspace_keeps_reports on Workspace;
     what_is_not_there_is_said on Sqlite, Workspace;
 }
@@ -331,6 +333,44 @@ async fn the_traces_of_an_experiment_are_summarised(kept: Kept) {
         .get_json(&format!("/api/experiment-summary/{experiment}"))
         .await;
     assert_eq!(again["metadata"]["traces_analyzed"], 3);
+}
+
+async fn a_report_is_never_shown_with_the_data_of_another(kept: Kept) {
+    let place = Place::new(kept).await;
+    let (session, _, traces) = labeled(&place).await;
+    let dev = place.server.as_user(DEV);
+    let path = format!("/api/labeling-sessions/{session}/analysis");
+    let first = analysed(&place, &session, &json!({})).await;
+    assert!(first["metadata"]["totals"].is_object(), "{first}");
+
+    // Of the next one the data are stored, and the report is refused.
+    let workspace = place.workspace.is_some();
+    let puts = AtomicUsize::new(0);
+    place.proxy.rule(move |call| {
+        let is_put = if workspace {
+            call.path.contains("credentials-for-write")
+        } else {
+            call.method == "PUT" && call.path.contains("mlflow-artifacts/artifacts")
+        };
+        if is_put && puts.fetch_add(1, Ordering::SeqCst) > 0 {
+            Fault::Status(403, Vec::new(), "")
+        } else {
+            Fault::None
+        }
+    });
+    feedback(&place, &traces[0], "correct", &json!("no"), BOB).await;
+    dev.post_json(&format!("{path}/trigger"), &json!({})).await;
+    assert_eq!(over(&place, &format!("{path}/status")).await["status"], "failed");
+    for freshness in ["max-age=60", "no-cache"] {
+        let (_, kept) = answer(dev.get(&path).header("cache-control", freshness)).await;
+        assert_eq!(kept["content"], first["content"]);
+        assert_eq!(kept["metadata"], Value::Null, "{freshness}");
+    }
+
+    place.proxy.rule(|_| Fault::None);
+    let next = analysed(&place, &session, &json!({})).await;
+    assert!(next["metadata"]["totals"].is_object(), "{next}");
+    assert_ne!(next["content"], first["content"]);
 }
 
 async fn every_cloud_of_a_workspace_keeps_reports(kept: Kept) {

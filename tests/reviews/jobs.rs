@@ -13,6 +13,7 @@ on_each! {
     an_analysis_goes_on_when_whoever_asked_has_left on Sqlite;
     a_subject_is_analysed_once_at_a_time on Sqlite, Postgres, Workspace;
     a_cancelled_analysis_stops_and_leaves_what_was on Sqlite, Workspace;
+    a_report_that_is_being_stored_is_stored on Sqlite;
     too_many_are_refused_at_once on Sqlite;
     a_server_that_is_stopped_says_so on Sqlite, Postgres;
     a_server_that_is_killed_leaves_no_analysis_that_seems_to_run on Sqlite, Postgres;
@@ -38,6 +39,33 @@ fn hold(place: &Place) -> Gate {
         }
     });
     gate
+}
+
+/// Holds what reads labels.
+fn hold_reads(place: &Place) -> Gate {
+    let gate = Gate::default();
+    let held = gate.clone();
+    place.proxy.rule(move |call| {
+        if call.path.contains("/traces/") {
+            Fault::Held(held.clone())
+        } else {
+            Fault::None
+        }
+    });
+    gate
+}
+
+/// Waits until labels are being read, and this server has told that it works on it.
+async fn until_reading(place: &Place, session: &str) {
+    let is_there = |proxy: &harness::Proxy| proxy.count("/traces/") > 0;
+    place.proxy.until("labels are being read", is_there).await;
+    while !status(&place.server, session).await["message"]
+        .as_str()
+        .unwrap()
+        .starts_with("reading labels")
+    {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn is_storing(path: &str) -> bool {
@@ -131,20 +159,9 @@ async fn a_cancelled_analysis_stops_and_leaves_what_was(kept: Kept) {
     over(&place, &format!("{}/status", analysis(&session))).await;
     let before = place.server.as_user(DEV).get_json(&analysis(&session)).await;
     // Cancelled while it reads: what it has not stored by then it does not store.
-    let gate = Gate::default();
-    let held = gate.clone();
-    place.proxy.rule(move |call| {
-        if call.path.contains("/traces/") {
-            Fault::Held(held.clone())
-        } else {
-            Fault::None
-        }
-    });
+    let gate = hold_reads(&place);
     trigger(&place.server, &session).await;
-    place
-        .proxy
-        .until("labels are being read", |proxy| proxy.count("/traces/") > 0)
-        .await;
+    until_reading(&place, &session).await;
     let dev = place.server.as_user(DEV);
     let path = format!("{}/status", analysis(&session));
     let told = dev.delete_json(&path).await;
@@ -159,6 +176,21 @@ async fn a_cancelled_analysis_stops_and_leaves_what_was(kept: Kept) {
     // The next begins anew.
     assert_eq!(trigger(&place.server, &session).await.0, StatusCode::ACCEPTED);
     assert_eq!(over(&place, &path).await["status"], "completed");
+}
+
+async fn a_report_that_is_being_stored_is_stored(kept: Kept) {
+    let place = Place::new(kept).await;
+    let (session, gate) = held(&place).await;
+    trigger(&place.server, &session).await;
+    until_storing(&place, &session).await;
+    let path = format!("{}/status", analysis(&session));
+    let (code, told) = place.server.as_user(DEV).try_delete(&path).await;
+    assert_eq!(code, StatusCode::CONFLICT);
+    assert!(told.to_string().contains("being stored"), "{told}");
+    gate.open();
+    assert_eq!(over(&place, &path).await["status"], "completed");
+    let kept = place.server.as_user(DEV).get_json(&analysis(&session)).await;
+    assert_eq!(kept["has_analysis"], true);
 }
 
 async fn too_many_are_refused_at_once(kept: Kept) {
@@ -212,9 +244,10 @@ async fn doomed(kept: Kept) -> (tempfile::TempDir, Place, String, String) {
         server: server(&place, &database).await,
         ..place
     };
-    let (session, _) = held(&place).await;
+    let (session, _) = place.session(&["ann@example.com"], &place.traces(2).await).await;
+    hold_reads(&place);
     trigger(&place.server, &session).await;
-    until_storing(&place, &session).await;
+    until_reading(&place, &session).await;
     (folder, place, database, session)
 }
 
@@ -276,10 +309,11 @@ async fn a_server_that_is_killed_leaves_no_analysis_that_seems_to_run(kept: Kept
 
 async fn every_server_tells_and_cancels_what_another_does(kept: Kept) {
     let place = Place::new(kept).await;
-    let (session, gate) = held(&place).await;
+    let (session, _) = place.session(&["ann@example.com"], &place.traces(2).await).await;
+    let gate = hold_reads(&place);
     let other = server(&place, place.database.as_ref().unwrap().url()).await;
     trigger(&place.server, &session).await;
-    until_storing(&place, &session).await;
+    until_reading(&place, &session).await;
     assert_eq!(status(&other, &session).await["status"], "running");
     let (code, told) = trigger(&other, &session).await;
     assert_eq!((code, &told["status"]), (StatusCode::ACCEPTED, &json!("running")));

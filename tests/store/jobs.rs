@@ -18,6 +18,7 @@ on_both! {
     a_job_whose_lease_is_over_was_interrupted;
     a_lease_that_is_renewed_goes_on;
     what_is_cancelled_stays_so;
+    what_is_being_stored_is_not_cancelled;
     what_a_server_left_is_told_when_it_begins_again;
 }
 
@@ -88,7 +89,9 @@ async fn a_job_whose_lease_is_over_was_interrupted(Opened { store, .. }: Opened)
     let read = store.job(KIND, "s").await.unwrap().unwrap();
     assert_eq!(read.status, JobStatus::Failed);
     assert!(read.message.starts_with("interrupted"), "{}", read.message);
-    assert!(!store.cancel_job(KIND, "s", "no").await.unwrap());
+    assert_eq!(store.cancel_job(KIND, "s", "no").await.unwrap(), None);
+    // Whoever let it run out does not take it up again, or two would work on it.
+    assert!(!store.renew_job(&old, LEASE).await.unwrap());
     assert!(begun(&store, "s", "2", LEASE).await.is_some());
     assert!(!store.renew_job(&old, LEASE).await.unwrap());
     assert!(!store.end_job(&old, &done()).await.unwrap());
@@ -100,8 +103,8 @@ async fn a_job_whose_lease_is_over_was_interrupted(Opened { store, .. }: Opened)
 
 async fn a_lease_that_is_renewed_goes_on(Opened { store, .. }: Opened) {
     let job = begun(&store, "s", "1", SHORT).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(store.renew_job(&job, LEASE).await.unwrap());
+    tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(
         store.job(KIND, "s").await.unwrap().unwrap().status,
         JobStatus::Pending
@@ -110,17 +113,35 @@ async fn a_lease_that_is_renewed_goes_on(Opened { store, .. }: Opened) {
 }
 
 async fn what_is_cancelled_stays_so(Opened { store, .. }: Opened) {
-    assert!(!store.cancel_job(KIND, "s", "cancelled").await.unwrap());
+    assert_eq!(store.cancel_job(KIND, "s", "cancelled").await.unwrap(), None);
     let job = begun(&store, "s", "1", LEASE).await.unwrap();
-    assert!(store.cancel_job(KIND, "s", "cancelled").await.unwrap());
+    let cancelled = store.cancel_job(KIND, "s", "cancelled").await.unwrap();
+    assert_eq!(cancelled.as_deref(), Some("1"));
     assert!(!store.renew_job(&job, LEASE).await.unwrap());
     assert!(!store.end_job(&job, &done()).await.unwrap());
-    assert!(!store.cancel_job(KIND, "s", "again").await.unwrap());
+    assert_eq!(store.cancel_job(KIND, "s", "again").await.unwrap(), None);
     let read = store.job(KIND, "s").await.unwrap().unwrap();
     assert_eq!(
         (read.status, read.message.as_str()),
         (JobStatus::Failed, "cancelled")
     );
+}
+
+async fn what_is_being_stored_is_not_cancelled(Opened { store, .. }: Opened) {
+    let mut job = begun(&store, "s", "1", LEASE).await.unwrap();
+    let before = job.clone();
+    (job.status, job.message) = (JobStatus::Storing, "storing".into());
+    assert!(store.renew_job(&job, LEASE).await.unwrap());
+    assert_eq!(store.cancel_job(KIND, "s", "cancelled").await.unwrap(), None);
+    assert!(begun(&store, "s", "2", LEASE).await.is_none());
+    // A word of before that comes late does not make it one that can be cancelled.
+    assert!(!store.renew_job(&before, LEASE).await.unwrap());
+    assert_eq!(
+        store.job(KIND, "s").await.unwrap().unwrap().status,
+        JobStatus::Storing
+    );
+    assert!(store.renew_job(&job, LEASE).await.unwrap());
+    assert!(store.end_job(&job, &done()).await.unwrap());
 }
 
 async fn what_a_server_left_is_told_when_it_begins_again(opened: Opened) {

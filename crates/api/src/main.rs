@@ -69,6 +69,8 @@ async fn run(server: Server, listening: impl FnOnce(&str) -> io::Result<()>) -> 
         )
     })?;
     let address = listener.local_addr()?;
+    // Not before: where the address is taken, the server that has it may have jobs.
+    server.services.tell_interrupted_jobs().await?;
     if server.is_open_to_all && !address.ip().is_loopback() {
         tracing::warn!("everyone who can reach {address} is a developer; set DEVELOPERS and a trusted proxy");
     }

@@ -7,9 +7,7 @@ use axum::Router;
 use mlflow_client::{AuthSettings, ClientConfig, Flavor, MlflowClient, TrackingServer};
 use mlflow_store::DatabaseError;
 use service::insights::ServingModel;
-use service::{
-    DatabricksReviews, ReviewBackend, Scope, ServiceError, Services, ServicesConfig, SqlReviews, View,
-};
+use service::{DatabricksReviews, ReviewBackend, Scope, Services, ServicesConfig, SqlReviews, View};
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -55,9 +53,6 @@ pub enum WiringError {
     /// MLflow's database cannot be used.
     #[error("MLFLOW_TRACKING_URI: {0}")]
     Database(#[from] DatabaseError),
-    /// What another life of this server left cannot be told.
-    #[error(transparent)]
-    Jobs(#[from] ServiceError),
     /// The OpenAPI document cannot be written.
     #[error("the OpenAPI document cannot be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -75,7 +70,6 @@ pub async fn server(config: &Config) -> Result<Server, WiringError> {
     let model = model(config, &upstream)?;
     let user_views = user_views(config, &upstream, &kept, &model)?;
     let services = services(config, &upstream, kept.reviews, &model, Some(kept.store))?;
-    services.tell_interrupted_jobs().await?;
     tokio::spawn(services.clone().listen_to_peers());
     let ending = CancellationToken::new();
     let admission = Arc::new(Admission::new(config.limits.admission()));

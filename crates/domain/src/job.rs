@@ -29,6 +29,8 @@ pub enum JobStatus {
     Pending,
     /// It is worked on.
     Running,
+    /// What it made is being stored: it is too late to cancel it.
+    Storing,
     /// It is done, and what it made is stored.
     Completed,
     /// It ended without: it failed, was cancelled, or interrupted. Its message says which.
@@ -36,19 +38,34 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
-    /// The word it is stored by, and shown by.
+    /// The word it is stored by.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Running => "running",
+            Self::Storing => "storing",
             Self::Completed => "completed",
             Self::Failed => "failed",
         }
     }
 
+    /// The word it is shown by: the contract knows no `storing`.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Self::Storing => Self::Running.as_str(),
+            status => status.as_str(),
+        }
+    }
+
     /// The status of this word.
     pub fn of(word: &str) -> Option<Self> {
-        let all = [Self::Pending, Self::Running, Self::Completed, Self::Failed];
+        let all = [
+            Self::Pending,
+            Self::Running,
+            Self::Storing,
+            Self::Completed,
+            Self::Failed,
+        ];
         all.into_iter().find(|status| status.as_str() == word)
     }
 

@@ -68,6 +68,8 @@ pub enum ServiceError {
     TooManyFlows,
     #[error("too many analyses are under way; try again later")]
     TooManyJobs,
+    #[error("too many watch analyses; try again later, or ask for the status now and then")]
+    TooManyWatchers,
     #[error("the work was interrupted")]
     Interrupted,
 }
@@ -166,9 +168,11 @@ impl ServiceError {
             Self::Store(_) => ErrorCode::InternalServerError,
             Self::AccessDenied(_) => ErrorCode::AuthorizationError,
             Self::UnreadableSpans(_) | Self::TooManySpans => ErrorCode::UpstreamError,
-            Self::TooSlow(_) | Self::TooManyFlows | Self::TooManyJobs | Self::Interrupted => {
-                ErrorCode::UpstreamUnavailable
-            }
+            Self::TooSlow(_)
+            | Self::TooManyFlows
+            | Self::TooManyJobs
+            | Self::TooManyWatchers
+            | Self::Interrupted => ErrorCode::UpstreamUnavailable,
             Self::Upstream(error) => error.code(),
         }
     }
@@ -202,6 +206,18 @@ impl ServiceError {
     /// Whether an older answer is better than this error: the server is in trouble, the request is not.
     pub(crate) fn may_be_covered_by_stale(&self) -> bool {
         matches!(self, Self::Upstream(error) if error.is_transient())
+    }
+
+    /// Whether of many traces this one alone may be in trouble: the next may be read all the same.
+    pub(crate) fn is_of_one_trace(&self) -> bool {
+        match self {
+            Self::TraceNotFound(_)
+            | Self::SpansNotFound { .. }
+            | Self::UnreadableSpans(_)
+            | Self::TooManySpans => true,
+            Self::Upstream(error) => error.is_of_one_thing(),
+            _ => false,
+        }
     }
 
     /// Whether a call that ended so surely changed nothing.

@@ -51,6 +51,31 @@ impl UpstreamError {
         }
     }
 
+    /// Whether it is about the thing that was asked for, and not about who asks or the server as a whole.
+    pub(crate) fn is_of_one_thing(&self) -> bool {
+        match self {
+            Self::Client(error) => matches!(
+                error,
+                ClientError::NotFound { .. }
+                    | ClientError::SpansNotFound { .. }
+                    | ClientError::Rejected { .. }
+                    | ClientError::Failed { .. }
+                    | ClientError::Malformed { .. }
+                    | ClientError::TooLarge { .. }
+            ),
+            Self::Database(error) => matches!(
+                error,
+                DatabaseError::NotFound(_)
+                    | DatabaseError::SpansNotFound(_)
+                    | DatabaseError::Refused(_)
+                    | DatabaseError::Failed(_)
+                    | DatabaseError::Unreadable { .. }
+                    | DatabaseError::ArtifactsElsewhere(_)
+                    | DatabaseError::Artifact(_)
+            ),
+        }
+    }
+
     /// Whether the call surely changed nothing.
     pub(crate) fn surely_did_nothing(&self) -> bool {
         match self {

@@ -1,7 +1,8 @@
 //! Jobs: one of each kind about each subject at a time, whichever server works on it.
 //!
 //! Who works on a job holds a lease and renews it. One whose lease is over was interrupted, and another may begin. Time is
-//! the database's: the clocks of servers differ.
+//! the database's: the clocks of servers differ. What a job made is stored only after the database has said that the job is
+//! still its own; from then on it cannot be cancelled.
 
 use std::time::Duration;
 
@@ -67,36 +68,41 @@ const BEGIN: Both = timed!(
         attempt = excluded.attempt, status = excluded.status, message = excluded.message, run_id = NULL,
         report_path = NULL, lease_until = excluded.lease_until, created_at = excluded.created_at,
         created_by = excluded.created_by, updated_at = excluded.updated_at
-    WHERE ts_jobs.status NOT IN ('pending', 'running') OR ts_jobs.lease_until < excluded.created_at"
+    WHERE ts_jobs.status IN ('completed', 'failed') OR ts_jobs.lease_until < excluded.created_at"
 );
 
-const GET: Both = timed!("
+const GET: Both = timed!(
+    "
     SELECT subject, attempt, status, message, run_id, report_path, created_at, created_by, updated_at,
-        CASE WHEN status IN ('pending', 'running') AND lease_until < clock.now THEN 1 ELSE 0 END AS is_interrupted
-    FROM ts_jobs, clock WHERE kind = $1 AND subject = $2");
+        CASE WHEN status IN ('pending', 'running', 'storing') AND lease_until < clock.now THEN 1 ELSE 0 END
+            AS is_interrupted
+    FROM ts_jobs, clock WHERE kind = $1 AND subject = $2"
+);
 
 const RENEW: Both = timed!(
     "
     UPDATE ts_jobs SET status = $4, message = $5, lease_until = (SELECT now FROM clock) + $6,
         updated_at = (SELECT now FROM clock)
-    WHERE kind = $1 AND subject = $2 AND attempt = $3 AND status IN ('pending', 'running')"
+    WHERE kind = $1 AND subject = $2 AND attempt = $3 AND lease_until >= (SELECT now FROM clock)
+        AND (status IN ('pending', 'running') OR status = 'storing' AND $4 = 'storing')"
 );
 
 const END: Both = timed!("
     UPDATE ts_jobs SET status = $4, message = $5, run_id = $6, report_path = $7, updated_at = (SELECT now FROM clock)
-    WHERE kind = $1 AND subject = $2 AND attempt = $3 AND status IN ('pending', 'running')");
+    WHERE kind = $1 AND subject = $2 AND attempt = $3 AND status IN ('pending', 'running', 'storing')");
 
 const CANCEL: Both = timed!(
     "
     UPDATE ts_jobs SET status = 'failed', message = $3, updated_at = (SELECT now FROM clock)
     WHERE kind = $1 AND subject = $2 AND status IN ('pending', 'running')
-        AND lease_until >= (SELECT now FROM clock)"
+        AND lease_until >= (SELECT now FROM clock)
+    RETURNING attempt"
 );
 
 const INTERRUPT_ALL: Both = timed!(
     "
     UPDATE ts_jobs SET status = 'failed', message = $1, updated_at = (SELECT now FROM clock)
-    WHERE status IN ('pending', 'running')"
+    WHERE status IN ('pending', 'running', 'storing')"
 );
 
 impl Store {
@@ -136,7 +142,7 @@ impl Store {
     }
 
     /// Says that a job is still worked on, and what is being done. False when it is not ours to work on any more: it was
-    /// cancelled.
+    /// cancelled, or its lease is over.
     pub async fn renew_job(&self, job: &Job, lease: Duration) -> Result<bool, StoreError> {
         let renewed = query(self.timed(RENEW))
             .bind(job.kind.as_str())
@@ -165,15 +171,27 @@ impl Store {
         Ok(ended.rows_affected() > 0)
     }
 
-    /// Ends the job about this that is under way; false when there is none.
-    pub async fn cancel_job(&self, kind: JobKind, subject: &str, message: &str) -> Result<bool, StoreError> {
+    /// Ends the job about this that is under way, and is not being stored; which attempt that was. `None` when there is none.
+    pub async fn cancel_job(
+        &self,
+        kind: JobKind,
+        subject: &str,
+        message: &str,
+    ) -> Result<Option<String>, StoreError> {
         let cancelled = query(self.timed(CANCEL))
             .bind(kind.as_str())
             .bind(subject)
             .bind(message)
-            .execute(&mut *self.connection().await?)
+            .fetch_optional(&mut *self.connection().await?)
             .await?;
-        Ok(cancelled.rows_affected() > 0)
+        let attempt = |row| {
+            Reader {
+                table: "ts_jobs",
+                row,
+            }
+            .get("attempt")
+        };
+        cancelled.as_ref().map(attempt).transpose()
     }
 
     /// Says of what is under way that it was interrupted, where that is certain: one server at a time has a SQLite, so

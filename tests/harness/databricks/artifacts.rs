@@ -103,15 +103,15 @@ impl Cloud {
         StatusCode::CREATED
     }
 
-    /// Azure Data Lake: a file is made, appended to, and there once it is flushed at its length.
+    /// Azure Data Lake: a file is made, which empties the one before, appended to, and there once it is flushed at its length.
     fn lake(&mut self, method: &Method, rest: &str, file: String, content: &Bytes) -> StatusCode {
         let flushed = rest
             .strip_prefix("&action=flush&position=")
             .and_then(|end| end.parse::<usize>().ok());
         match (method.as_str(), rest) {
             ("PUT", "&resource=file") => {
-                self.begun.insert(file, Vec::new());
-                StatusCode::CREATED
+                self.begun.insert(file.clone(), Vec::new());
+                self.put(file, &Bytes::new())
             }
             ("PATCH", "&action=append&position=0") if self.begun.contains_key(&file) => {
                 self.begun.insert(file, content.to_vec());

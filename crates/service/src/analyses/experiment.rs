@@ -12,8 +12,8 @@ use domain::{
 use futures::StreamExt;
 use serde_json::json;
 
-use super::artifacts::NewArtifact;
-use super::digests::off_thread;
+use super::artifacts::NewReport;
+use super::digests::{PAUSES, off_thread};
 use super::model::{trace_ids, with_insights};
 use super::{InsightsRequest, now_ms};
 use crate::Services;
@@ -116,31 +116,34 @@ impl Services {
             (sampled, found)
         })
         .await?;
-        if request.insights.are_wanted && self.has_model() {
-            teller.say("asking the model");
-        }
-        let figures = json!({
-            "focus": request.focus, "figures": found.statistics, "issues": found.detected_issues,
-        });
-        let asked = self.ask_about(
-            &request.insights,
-            &EXPERIMENT_SUMMARY,
-            figures,
-            sampled.excerpts(),
-        );
-        let insights = taken_in(&mut found, asked.await);
-        teller.say("storing the report");
+        let insights = if sampled.traces() == 0 {
+            InsightsOutcome::Absent("there are no traces to say something about".to_owned())
+        } else {
+            if request.insights.are_wanted && self.has_model() {
+                teller.say("asking the model");
+            }
+            let figures = json!({
+                "focus": request.focus, "figures": found.statistics, "issues": found.detected_issues,
+            });
+            let excerpts = sampled.excerpts();
+            let asked = self.ask_about(&request.insights, &EXPERIMENT_SUMMARY, figures, excerpts);
+            taken_in(&mut found, asked.await)
+        };
         let link = |id: &TraceId| self.trace_pages.of(experiment.as_str(), id);
-        let files = vec![
-            NewArtifact::json(data_path(&experiment), &with_insights(&found, &insights)?)?,
-            NewArtifact::markdown(report_path(&experiment), report(&found, &link, &insights)),
-        ];
-        let run = self.own_metadata_run(&experiment, by).await?;
-        self.put_artifacts(run.clone(), files).await?;
+        let new = NewReport {
+            report_path: report_path(&experiment),
+            report: report(&found, &link, &insights),
+            data_path: data_path(&experiment),
+            data: with_insights(&found, &insights)?,
+        };
+        let services = self.clone();
         Ok(Made {
             message: format!("the summary of {} traces is stored", sampled.traces()),
-            run_id: run,
-            report_path: report_path(&experiment),
+            report_path: new.report_path.clone(),
+            storing: Box::pin(async move {
+                let run = services.own_metadata_run(&experiment, by).await?;
+                services.put_report(run, new).await
+            }),
         })
     }
 
@@ -153,7 +156,7 @@ impl Services {
         teller.say("looking for the newest traces");
         let infos = self.newest_traces(experiment, count, Freshness::Bypass).await?;
         let (all, mut sampled, mut trouble) = (infos.len(), Sampled::default(), None);
-        let mut digested = pin!(self.digest(&infos, Freshness::Cached).enumerate());
+        let mut digested = pin!(self.digest(&infos, Freshness::Cached, PAUSES).enumerate());
         while let Some((nth, one)) = digested.next().await {
             teller.say(format!("reading spans: {} of {all} traces", nth + 1));
             let one = one?;

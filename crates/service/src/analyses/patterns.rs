@@ -19,7 +19,8 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] where no experiment is named or configured; [`ServiceError::ExperimentNotFound`]. Traces
-    /// whose spans cannot be read are counted; the first one's trouble is told where it is that of all of them.
+    /// whose spans cannot be read are counted; the first one's trouble is told where it is that of all of them, and what is
+    /// no trace's own trouble always.
     pub async fn analyse_patterns(
         &self,
         experiment: Option<ExperimentId>,
@@ -37,7 +38,7 @@ impl Services {
         let load = async move {
             let infos = services.newest_traces(&experiment, traces, freshness).await?;
             let (mut totals, mut failed, mut trouble) = (Totals::default(), 0, None);
-            let mut digested = pin!(services.digest(&infos, freshness));
+            let mut digested = pin!(services.digest(&infos, freshness, &[]));
             while let Some(one) = digested.next().await {
                 match one?.digest {
                     Ok(digest) => totals.add(&digest),

@@ -1,12 +1,11 @@
 //! What the labels of a session say together.
 
 use analysis::facts::TraceFacts;
-use analysis::insights::InsightsOutcome;
-use analysis::session::{ItemFacts, SessionAnalysis, SessionFacts, analyse, report};
+use analysis::session::{ItemFacts, SessionFacts, analyse, report};
 use domain::{Item, Job, JobKind, LabelSchema, LabelingSession, LabelingSessionId, RunId, TraceId};
 use serde_json::json;
 
-use super::artifacts::NewArtifact;
+use super::artifacts::NewReport;
 use super::digests::off_thread;
 use super::model::{shown, with_insights};
 use super::{InsightsRequest, now_ms};
@@ -55,7 +54,7 @@ impl Services {
         Ok(Document::render(&body)?.into_answer(kept.origin))
     }
 
-    /// Has a session analysed; the job that does it, which may be under way already.
+    /// Has a session analysed, as it is when its turn comes; the job that does it, which may be under way already.
     ///
     /// # Errors
     /// [`ServiceError::SessionNotFound`]; [`ServiceError::Conflict`] where it has no run to keep the report;
@@ -66,14 +65,13 @@ impl Services {
         insights: InsightsRequest,
         by: &str,
     ) -> Result<Job, ServiceError> {
-        let (app, session) = self.session_of_app(id).await?;
-        let run = session.mlflow_run_id.clone().ok_or_else(|| {
-            ServiceError::Conflict("the labeling session has no run to keep its analysis".into())
-        })?;
+        run_of(&self.get_labeling_session(id).await?)?;
         self.check_insights(&insights)?;
-        let services = self.clone();
+        let (services, session) = (self.clone(), id.clone());
         let work = move |teller: Teller| async move {
             teller.say("reading the items of the session");
+            let (app, session) = services.session_of_app(&session).await?;
+            let run = run_of(&session)?;
             let schemas = services.get_review_app(&app).await?.labeling_schemas;
             let items = all_items(&*services.reviews, &app, &session.labeling_session_id, Some).await?;
             let facts = services
@@ -148,30 +146,26 @@ impl Services {
             self.ask_about(insights, &SESSION_ANALYSIS, figures, excerpts)
                 .await,
         );
-        teller.say("storing the report");
-        let files = self.session_files(&facts, &found, &insights)?;
-        self.put_artifacts(run.clone(), files).await?;
+        let link = |id: &TraceId| self.trace_pages.of(&facts.experiment_id, id);
+        let new = NewReport {
+            report_path: REPORT.to_owned(),
+            report: report(&found, &link, &insights),
+            data_path: DATA.to_owned(),
+            data: with_insights(&found, &insights)?,
+        };
+        let services = self.clone();
         Ok(Made {
             message: format!("the analysis of {} items is stored", facts.items.len()),
-            run_id: run,
             report_path: REPORT.to_owned(),
+            storing: Box::pin(async move { services.put_report(run, new).await }),
         })
     }
+}
 
-    /// The data first: where there is a report, there is its data.
-    fn session_files(
-        &self,
-        facts: &SessionFacts,
-        found: &SessionAnalysis,
-        insights: &InsightsOutcome,
-    ) -> Result<Vec<NewArtifact>, ServiceError> {
-        let link = |id: &TraceId| self.trace_pages.of(&facts.experiment_id, id);
-        let report = report(found, &link, insights);
-        Ok(vec![
-            NewArtifact::json(DATA.to_owned(), &with_insights(found, insights)?)?,
-            NewArtifact::markdown(REPORT.to_owned(), report),
-        ])
-    }
+/// The run that keeps its analysis.
+fn run_of(session: &LabelingSession) -> Result<RunId, ServiceError> {
+    let without = || ServiceError::Conflict("the labeling session has no run to keep its analysis".into());
+    session.mlflow_run_id.clone().ok_or_else(without)
 }
 
 fn item_facts(item: &Item, trace: Option<TraceFacts>) -> ItemFacts {

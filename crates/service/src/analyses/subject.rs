@@ -46,19 +46,19 @@ impl Services {
     /// The same, and then each change of it until it is over.
     ///
     /// # Errors
-    /// As [`Services::analysis_job`].
+    /// As [`Services::analysis_job`]; [`ServiceError::TooManyWatchers`].
     pub async fn analysis_job_updates(
         &self,
         subject: &AnalysisSubject,
     ) -> Result<impl Stream<Item = Result<Option<Job>, ServiceError>> + Send + use<>, ServiceError> {
         self.check_subject(subject).await?;
-        Ok(self.jobs.updates(subject.kind(), subject.as_str()))
+        self.jobs.updates(subject.kind(), subject.as_str())
     }
 
     /// Ends the analysis of this that is under way; how it stands then.
     ///
     /// # Errors
-    /// As [`Services::analysis_job`]; [`ServiceError::Conflict`] when there is none.
+    /// As [`Services::analysis_job`]; [`ServiceError::Conflict`] when there is none, or its report is being stored.
     pub async fn cancel_analysis(
         &self,
         subject: &AnalysisSubject,

@@ -4,29 +4,33 @@
 //! Where each stands is in our database, so that any server can tell, and one that ends without a word leaves a job whose
 //! lease runs out ([`store::Store::begin_job`]).
 
+mod lease;
+mod watching;
 mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
-use domain::{Job, JobKind, RunId};
-use futures::stream::{self, Stream};
+use domain::{Job, JobKind, JobStatus};
 use store::{BegunJob, Store};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Services;
 use crate::error::ServiceError;
-pub(crate) use work::Teller;
+use lease::Lease;
+pub(crate) use lease::Teller;
+pub(crate) use work::Made;
 use work::Work;
 
 /// How long a job counts as worked on after a word of whoever works on it.
 const LEASE: Duration = Duration::from_secs(15);
 
-/// Another server's words are looked for so often.
-const LOOK: Duration = Duration::from_secs(1);
+/// Jobs are watched by so many at once: those of other servers are looked for in the database, by each who watches.
+const WATCHERS: usize = 256;
 
 /// How much is done in the background.
 #[derive(Debug, Clone, Copy)]
@@ -39,50 +43,50 @@ pub struct JobLimits {
     pub time: Duration,
 }
 
-/// What a job made.
-#[derive(Debug, Clone)]
-pub(crate) struct Made {
-    pub(crate) message: String,
-    pub(crate) run_id: RunId,
-    pub(crate) report_path: String,
-}
-
 /// The jobs of this server.
 #[derive(Debug)]
 pub(crate) struct Jobs {
     /// `None` where nobody is served: the API is only described.
     store: Option<Store>,
     limits: JobLimits,
+    /// [`LEASE`], but in tests.
+    lease: Duration,
     /// Jobs that may be here at all, and those that may be worked on.
     places: Arc<Semaphore>,
     turns: Arc<Semaphore>,
-    /// Ours that are under way, and how they are stopped.
+    watchers: Arc<Semaphore>,
+    /// Ours that are under way.
     ours: DashMap<(JobKind, String), Ours>,
     tasks: TaskTracker,
     /// Cancelled when this server ends.
     ending: CancellationToken,
-    /// Changes when something was said of one of ours.
-    said: watch::Sender<()>,
 }
 
 #[derive(Debug)]
 struct Ours {
     attempt: String,
     stop: CancellationToken,
+    /// Where it stands, as the database knows.
+    standing: watch::Receiver<Job>,
 }
 
 impl Jobs {
     pub(crate) fn new(store: Option<Store>, limits: JobLimits) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self::with_lease(store, limits, LEASE))
+    }
+
+    fn with_lease(store: Option<Store>, limits: JobLimits, lease: Duration) -> Self {
+        Self {
             store,
             limits,
+            lease,
             places: Arc::new(Semaphore::new(limits.at_once + limits.waiting)),
             turns: Arc::new(Semaphore::new(limits.at_once)),
+            watchers: Arc::new(Semaphore::new(WATCHERS)),
             ours: DashMap::new(),
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
-            said: watch::Sender::new(()),
-        })
+        }
     }
 
     /// Waits until all that was interrupted has been told.
@@ -142,25 +146,26 @@ impl Jobs {
             return under_way.ok_or(ServiceError::TooManyJobs);
         };
         let attempt = format!("{:032x}", rand::random::<u128>());
+        let asked_at = Instant::now();
         let begun = self
             .store()?
-            .begin_job(kind, subject, &attempt, by, LEASE)
+            .begin_job(kind, subject, &attempt, by, self.lease)
             .await?;
         let job = match begun {
             BegunJob::UnderWay(job) => return Ok(job),
             BegunJob::New(job) => job,
         };
         let stop = CancellationToken::new();
+        let (lease, teller, standing) = Lease::new(&self, job.clone(), asked_at);
         let ours = Ours {
             attempt,
             stop: stop.clone(),
+            standing,
         };
         self.ours.insert((kind, subject.to_owned()), ours);
-        let (teller, told) = Teller::new(&job.message);
         let work = Work {
             jobs: Arc::clone(&self),
-            job: job.clone(),
-            told,
+            lease,
             stop,
         };
         let wanted = work.in_turn(teller.clone(), wanted(teller));
@@ -168,53 +173,44 @@ impl Jobs {
             work.watch(wanted).await;
             drop(place);
         });
-        self.said.send_replace(());
         Ok(job)
     }
 
     /// Ends the job about this that is under way, here or elsewhere.
     ///
     /// # Errors
-    /// [`ServiceError::Conflict`] when there is none.
+    /// [`ServiceError::Conflict`] when there is none, or what it made is being stored.
     pub(crate) async fn cancel(&self, kind: JobKind, subject: &str, by: &str) -> Result<(), ServiceError> {
         let message = format!("cancelled by {by}");
-        if !self.store()?.cancel_job(kind, subject, &message).await? {
-            return Err(ServiceError::Conflict(
-                "nothing is under way that could be cancelled".into(),
-            ));
-        }
-        if let Some(ours) = self.ours.get(&(kind, subject.to_owned())) {
+        let Some(attempt) = self.store()?.cancel_job(kind, subject, &message).await? else {
+            let latest = self.latest(kind, subject).await?;
+            let is_late = latest.is_some_and(|job| job.status == JobStatus::Storing);
+            let why = if is_late {
+                "its report is being stored, which is not broken off"
+            } else {
+                "nothing is under way that could be cancelled"
+            };
+            return Err(ServiceError::Conflict(why.into()));
+        };
+        // The next one may have begun since.
+        if let Some(ours) = self.ours.get(&(kind, subject.to_owned()))
+            && ours.attempt == attempt
+        {
             ours.stop.cancel();
         }
-        self.said.send_replace(());
         Ok(())
     }
 
-    /// Where the job about this stands, and then each change of that, until it is over. `None` where there is none.
-    pub(crate) fn updates(
-        self: &Arc<Self>,
-        kind: JobKind,
-        subject: &str,
-    ) -> impl Stream<Item = Result<Option<Job>, ServiceError>> + Send + use<> {
-        let watching = Watching {
-            jobs: Arc::clone(self),
-            said: self.said.subscribe(),
-            kind,
-            subject: subject.to_owned(),
-            seen: None,
-            is_over: false,
-        };
-        stream::unfold(watching, |mut watching| async move {
-            let next = watching.next().await?;
-            Some((next, watching))
-        })
+    /// What is said of this job, where it is one of ours.
+    fn standing(&self, job: &Job) -> Option<watch::Receiver<Job>> {
+        let ours = self.ours.get(&(job.kind, job.subject.clone()))?;
+        (ours.attempt == job.attempt).then(|| ours.standing.clone())
     }
 
     /// Forgets one of ours that is over.
     fn forget(&self, job: &Job) {
         let is_it = |_: &(JobKind, String), ours: &Ours| ours.attempt == job.attempt;
         self.ours.remove_if(&(job.kind, job.subject.clone()), is_it);
-        self.said.send_replace(());
     }
 }
 
@@ -235,41 +231,6 @@ impl Services {
     /// Jobs that are worked on here, and that wait for their turn.
     pub fn jobs_under_way(&self) -> (usize, usize) {
         self.jobs.under_way()
-    }
-}
-
-/// Somebody who watches a job.
-struct Watching {
-    jobs: Arc<Jobs>,
-    said: watch::Receiver<()>,
-    kind: JobKind,
-    subject: String,
-    seen: Option<Job>,
-    is_over: bool,
-}
-
-impl Watching {
-    async fn next(&mut self) -> Option<Result<Option<Job>, ServiceError>> {
-        loop {
-            if self.is_over {
-                return None;
-            }
-            let latest = self.jobs.latest(self.kind, &self.subject).await;
-            let is_news = if let Ok(Some(job)) = &latest {
-                self.is_over = job.status.is_over();
-                let said = |job: &Job| (job.attempt.clone(), job.status, job.message.clone());
-                self.seen.as_ref().map(said) != Some(said(job))
-            } else {
-                self.is_over = true;
-                true
-            };
-            if is_news {
-                self.seen = latest.as_ref().ok().cloned().flatten();
-                return Some(latest);
-            }
-            // What another server says is not heard here: it is looked for.
-            let _ = tokio::time::timeout(LOOK, self.said.changed()).await;
-        }
     }
 }
 

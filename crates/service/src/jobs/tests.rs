@@ -1,10 +1,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::JobStatus;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use store::StoreConfig;
 use tempfile::TempDir;
 use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 
 use super::*;
 
@@ -19,11 +20,11 @@ const LIMITS: JobLimits = JobLimits {
 struct Desk {
     jobs: Arc<Jobs>,
     other: Arc<Jobs>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Desk {
-    async fn with(limits: JobLimits) -> Self {
+    async fn with(limits: JobLimits, lease: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = StoreConfig {
             url: format!("sqlite://{}/jobs.db", folder.path().display()).into(),
@@ -33,16 +34,12 @@ impl Desk {
             Store::open(&config).await.unwrap(),
             Store::open(&config).await.unwrap(),
         ]
-        .map(|store| Jobs::new(Some(store), limits));
-        Self {
-            jobs,
-            other,
-            _folder: folder,
-        }
+        .map(|store| Arc::new(Jobs::with_lease(Some(store), limits, lease)));
+        Self { jobs, other, folder }
     }
 
     async fn new() -> Self {
-        Self::with(LIMITS).await
+        Self::with(LIMITS, LEASE).await
     }
 
     /// Begins a job that says that it waits, and waits for this.
@@ -56,19 +53,52 @@ impl Desk {
         self.jobs.begin(KIND, subject, "ann", work).await
     }
 
+    /// Begins a job of which what it made is being stored until then.
+    async fn begin_storing(&self, subject: &str, until: &Arc<Notify>) -> Arc<AtomicBool> {
+        let (until, is_stored) = (Arc::clone(until), Arc::new(AtomicBool::new(false)));
+        let stored = Arc::clone(&is_stored);
+        let storing = async move {
+            until.notified().await;
+            stored.store(true, Ordering::SeqCst);
+            Ok("r1".parse().unwrap())
+        };
+        let work = |_| async {
+            Ok(Made {
+                storing: Box::pin(storing),
+                ..made()
+            })
+        };
+        self.jobs.begin(KIND, subject, "ann", work).await.unwrap();
+        while self.other.latest(KIND, subject).await.unwrap().unwrap().status != JobStatus::Storing {
+            sleep(Duration::from_millis(5)).await;
+        }
+        is_stored
+    }
+
+    /// Where it stands, as it is told from now on.
+    fn updates(&self, subject: &str) -> impl Stream<Item = Job> + use<> {
+        let updates = self.jobs.updates(KIND, subject).unwrap();
+        updates.map(|job| job.unwrap().unwrap())
+    }
+
     /// How it ended.
     async fn ended(&self, subject: &str) -> Job {
-        let updates = self.jobs.updates(KIND, subject).map(|job| job.unwrap().unwrap());
-        let in_time = tokio::time::timeout(Duration::from_secs(20), updates.collect::<Vec<_>>()).await;
+        let updates = self.updates(subject);
+        let in_time = timeout(Duration::from_secs(20), updates.collect::<Vec<_>>()).await;
         in_time.unwrap().pop().unwrap()
+    }
+
+    /// The database as another program may change it.
+    fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.folder.path().join("jobs.db")).unwrap()
     }
 }
 
 fn made() -> Made {
     Made {
         message: "made".into(),
-        run_id: "r1".parse().unwrap(),
         report_path: "a/report.md".into(),
+        storing: Box::pin(async { Ok("r1".parse().unwrap()) }),
     }
 }
 
@@ -78,9 +108,9 @@ async fn a_job_is_done_though_whoever_asked_has_left() {
     let go = Arc::new(Notify::new());
     // Hangs up at the first moment that it can.
     let asked = desk.begin("s", &go);
-    let _ = tokio::time::timeout(Duration::ZERO, asked).await;
+    let _ = timeout(Duration::ZERO, asked).await;
     go.notify_one();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    sleep(Duration::from_millis(50)).await;
     let job = desk.ended("s").await;
     assert_eq!((job.status, job.message.as_str()), (JobStatus::Completed, "made"));
     assert_eq!(job.report_path.as_deref(), Some("a/report.md"));
@@ -92,8 +122,8 @@ async fn each_change_is_told_until_the_end_here_and_elsewhere() {
     let desk = Desk::new().await;
     let go = Arc::new(Notify::new());
     desk.begin("s", &go).await.unwrap();
-    let mut here = Box::pin(desk.jobs.updates(KIND, "s"));
-    let mut there = Box::pin(desk.other.updates(KIND, "s"));
+    let mut here = Box::pin(desk.jobs.updates(KIND, "s").unwrap());
+    let mut there = Box::pin(desk.other.updates(KIND, "s").unwrap());
     for updates in [&mut here, &mut there] {
         while updates.next().await.unwrap().unwrap().unwrap().message != "halfway" {}
     }
@@ -105,7 +135,7 @@ async fn each_change_is_told_until_the_end_here_and_elsewhere() {
             JobStatus::Completed
         );
     }
-    let nothing: Vec<_> = desk.jobs.updates(KIND, "other").collect().await;
+    let nothing: Vec<_> = desk.jobs.updates(KIND, "other").unwrap().collect().await;
     assert!(matches!(nothing[..], [Ok(None)]));
 }
 
@@ -165,13 +195,111 @@ async fn a_cancelled_job_stops_wherever_it_is_cancelled() {
         );
         // Elsewhere it is found out when the lease is renewed.
         while !is_dropped.load(Ordering::SeqCst) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            sleep(Duration::from_millis(20)).await;
         }
         assert!(matches!(
             from.cancel(KIND, "s", "bob").await,
             Err(ServiceError::Conflict(_))
         ));
     }
+}
+
+#[tokio::test]
+async fn what_is_being_stored_is_neither_cancelled_nor_interrupted() {
+    let desk = Desk::new().await;
+    let go = Arc::new(Notify::new());
+    let is_stored = desk.begin_storing("s", &go).await;
+    for from in [&desk.jobs, &desk.other] {
+        let refused = from.cancel(KIND, "s", "bob").await;
+        assert!(matches!(refused, Err(ServiceError::Conflict(why)) if why.contains("being stored")));
+    }
+    let ending = desk.jobs.end();
+    let storing = async {
+        sleep(Duration::from_millis(50)).await;
+        go.notify_one();
+    };
+    tokio::join!(ending, storing);
+    assert!(is_stored.load(Ordering::SeqCst));
+    let job = desk.other.latest(KIND, "s").await.unwrap().unwrap();
+    assert_eq!(
+        (job.status, job.run_id),
+        (JobStatus::Completed, Some("r1".parse().unwrap()))
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_stored_of_a_job_that_is_not_ours_any_more() {
+    let desk = Desk::new().await;
+    let go = Arc::new(Notify::new());
+    let is_stored = Arc::new(AtomicBool::new(false));
+    let (until, stored) = (Arc::clone(&go), Arc::clone(&is_stored));
+    let work = |_| async move {
+        until.notified().await;
+        let storing = Box::pin(async move {
+            stored.store(true, Ordering::SeqCst);
+            Ok("r1".parse().unwrap())
+        });
+        Ok(Made { storing, ..made() })
+    };
+    desk.jobs.begin(KIND, "s", "ann", work).await.unwrap();
+    // Done before this server hears of it.
+    desk.other.cancel(KIND, "s", "bob").await.unwrap();
+    go.notify_one();
+    desk.jobs.tasks.close();
+    desk.jobs.tasks.wait().await;
+    assert!(!is_stored.load(Ordering::SeqCst));
+    let job = desk.jobs.latest(KIND, "s").await.unwrap().unwrap();
+    assert_eq!(job.message, "cancelled by bob");
+}
+
+#[tokio::test]
+async fn a_job_is_given_up_when_the_database_is_out_of_reach_for_too_long() {
+    let lease = Duration::from_millis(600);
+    let desk = Desk::with(LIMITS, lease).await;
+    let is_dropped = Arc::new(AtomicBool::new(false));
+    let dropped = Dropped(Arc::clone(&is_dropped));
+    let work = |_| async move {
+        let _dropped = dropped;
+        std::future::pending().await
+    };
+    desk.jobs.begin(KIND, "s", "ann", work).await.unwrap();
+    let watching = tokio::spawn(desk.updates("s").collect::<Vec<_>>());
+    // It is renewed for longer than a lease lasts.
+    sleep(lease * 2).await;
+    assert_eq!(
+        desk.other.latest(KIND, "s").await.unwrap().unwrap().status,
+        JobStatus::Running
+    );
+    let rename = |from: &str, to: &str| {
+        let statement = format!("ALTER TABLE {from} RENAME TO {to}");
+        desk.database().execute_batch(&statement).unwrap();
+    };
+    rename("ts_jobs", "away");
+    let given_up = async {
+        while !is_dropped.load(Ordering::SeqCst) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(lease * 10, given_up).await.unwrap();
+    rename("away", "ts_jobs");
+    // Why is told as soon as it can be.
+    let told = watching.await.unwrap().pop().unwrap();
+    assert_eq!(told.status, JobStatus::Failed);
+    assert!(told.message.contains("out of reach"), "{}", told.message);
+}
+
+#[tokio::test]
+async fn so_many_watch_and_no_more() {
+    let desk = Desk::new().await;
+    let watching: Vec<_> = (0..WATCHERS)
+        .map(|_| desk.jobs.updates(KIND, "s").unwrap())
+        .collect();
+    assert!(matches!(
+        desk.jobs.updates(KIND, "s").err(),
+        Some(ServiceError::TooManyWatchers)
+    ));
+    drop(watching);
+    assert!(desk.jobs.updates(KIND, "s").is_ok());
 }
 
 #[tokio::test]
@@ -199,7 +327,7 @@ async fn trouble_is_told_in_words_for_whoever_asked() {
         time: Duration::from_millis(50),
         ..LIMITS
     };
-    let desk = Desk::with(limits).await;
+    let desk = Desk::with(limits, LEASE).await;
     let fails = |_| async { Err(ServiceError::RunNotFound("r1".parse().unwrap())) };
     desk.jobs.begin(KIND, "fails", "ann", fails).await.unwrap();
     assert_eq!(desk.ended("fails").await.message, "there is no run r1");

@@ -1,191 +1,169 @@
-//! One job from its beginning to its end: worked on in a task of its own, its word kept in the database meanwhile.
+//! One job from its beginning to its end: worked on in a task of its own, and then what it made is stored.
 
-use std::future::{Future, pending};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Job, JobStatus};
+use domain::{JobStatus, RunId};
+use futures::future::BoxFuture;
 use store::JobEnd;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Jobs, LEASE, Made};
+use super::Jobs;
+use super::lease::{Lease, Lost, Teller};
 use crate::error::ServiceError;
 
-/// The lease is renewed so often: two words may be lost.
-const RENEWAL: Duration = Duration::from_secs(5);
-
-/// Of many words in a row one is written down in this time.
-const PAUSE: Duration = Duration::from_millis(300);
-
-/// How often the end is told, where the database does not take it, and the pause between.
-const TELLINGS: u32 = 5;
+/// How long the end is told, where the database does not take it, and the pause between.
+const TELLING: Duration = Duration::from_mins(2);
 const TELLING_PAUSE: Duration = Duration::from_secs(1);
 
+/// The same where the server itself ends.
+const LAST_TELLING: Duration = Duration::from_secs(5);
+
 const STOPPED: &str = "interrupted: the server was stopped before it was done";
+const OUT_OF_REACH: &str = "interrupted: the database was out of reach for longer than a job may be silent";
 const BROKEN: &str = "it failed for a reason of the server's own; the log says more";
 
-/// What is said of a job while it is worked on.
-#[derive(Debug, Clone)]
-struct Word {
-    status: JobStatus,
-    message: String,
+/// What a job made, not stored yet.
+pub(crate) struct Made {
+    /// What it is, in words for whoever asked.
+    pub(crate) message: String,
+    /// The artifact that is the report.
+    pub(crate) report_path: String,
+    /// Stores it, in this run. Not broken off once it is begun, whatever happens to the job.
+    pub(crate) storing: BoxFuture<'static, Result<RunId, ServiceError>>,
 }
 
-/// Says how far a job has come.
-#[derive(Debug, Clone)]
-pub(crate) struct Teller(watch::Sender<Word>);
-
-impl Teller {
-    pub(super) fn new(message: &str) -> (Self, Told) {
-        let (sender, receiver) = watch::channel(Word {
-            status: JobStatus::Pending,
-            message: message.to_owned(),
-        });
-        (Self(sender), Told(receiver))
-    }
-
-    /// Says what is being done.
-    pub(crate) fn say(&self, message: impl Into<String>) {
-        self.0.send_replace(Word {
-            status: JobStatus::Running,
-            message: message.into(),
-        });
-    }
-}
-
-/// What a [`Teller`] says.
-#[derive(Debug)]
-pub(super) struct Told(watch::Receiver<Word>);
-
-/// How the work itself ended: what it made, or why not, in words for whoever asked.
-type Outcome = Result<Made, String>;
+/// What was made in a turn, which lasts until it is stored.
+pub(super) struct InTurn(Made, OwnedSemaphorePermit);
 
 /// A job that is under way here.
 pub(super) struct Work {
     pub(super) jobs: Arc<Jobs>,
-    pub(super) job: Job,
-    pub(super) told: Told,
+    pub(super) lease: Lease,
     pub(super) stop: CancellationToken,
 }
 
 impl Work {
-    /// What is wanted, once it is its turn, and within its time.
+    /// What is wanted, once it is its turn, and within its time; or why not, in words for whoever asked.
     pub(super) fn in_turn(
         &self,
         teller: Teller,
         wanted: impl Future<Output = Result<Made, ServiceError>> + Send + 'static,
-    ) -> impl Future<Output = Outcome> + Send + 'static {
+    ) -> impl Future<Output = Result<InTurn, String>> + Send + 'static {
         let (turns, limit) = (Arc::clone(&self.jobs.turns), self.jobs.limits.time);
         async move {
             // The semaphore is never closed.
-            let _turn = turns.acquire_owned().await;
+            let turn = turns.acquire_owned().await.map_err(|_| STOPPED.to_owned())?;
             teller.say("beginning");
             match timeout(limit, wanted).await {
-                Ok(Ok(made)) => Ok(made),
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "a job failed");
-                    Err(error.public_message())
-                }
+                Ok(Ok(made)) => Ok(InTurn(made, turn)),
+                Ok(Err(error)) => Err(told(&error)),
                 Err(_) => Err(format!("it was given up after {} minutes", limit.as_secs() / 60)),
             }
         }
     }
 
-    /// Has it done, and keeps its word in the database.
-    pub(super) async fn watch(mut self, wanted: impl Future<Output = Outcome> + Send + 'static) {
+    /// Has it done and what it made stored, and keeps its word in the database meanwhile.
+    pub(super) async fn watch(
+        mut self,
+        wanted: impl Future<Output = Result<InTurn, String>> + Send + 'static,
+    ) {
         let begun = Instant::now();
-        let mut quiet_until = begun;
-        // Dropped with this, wherever it ends.
-        let mut task = AbortOnDropHandle::new(tokio::spawn(wanted));
-        let outcome = loop {
-            tokio::select! {
-                biased;
-                // Whoever cancelled it has said so.
-                () = self.stop.cancelled() => break None,
-                () = self.jobs.ending.cancelled() => break Some(Err(STOPPED.to_owned())),
-                done = &mut task => break Some(done.unwrap_or_else(|_| Err(BROKEN.to_owned()))),
-                () = next_word(&mut self.told, quiet_until) => {
-                    if !self.renew().await {
-                        break None;
-                    }
-                    quiet_until = Instant::now() + PAUSE;
-                }
-            }
+        let end = match self.made(wanted).await {
+            Ok(InTurn(made, _turn)) => self.stored(made).await,
+            Err(end) => Err(end),
         };
-        drop(task);
-        if let Some(outcome) = outcome {
-            self.end(outcome).await;
+        match end {
+            Ok(end) => self.end(end).await,
+            Err(Some(why)) => self.end(failed(why)).await,
+            // Whoever ended it has said so.
+            Err(None) => {}
         }
-        self.jobs.forget(&self.job);
+        let job = self.lease.job();
+        self.jobs.forget(job);
         tracing::info!(
-            kind = self.job.kind.as_str(),
-            subject = self.job.subject,
+            kind = job.kind.as_str(),
+            subject = job.subject,
             seconds = begun.elapsed().as_secs_f32(),
             "a job is over"
         );
     }
 
-    /// False when it is not ours any more.
-    async fn renew(&mut self) -> bool {
-        let Word { status, message } = self.told.0.borrow_and_update().clone();
-        (self.job.status, self.job.message) = (status, message);
-        let Ok(store) = self.jobs.store() else {
-            return false;
-        };
-        match store.renew_job(&self.job, LEASE).await {
-            Ok(is_ours) => {
-                self.jobs.said.send_replace(());
-                is_ours
-            }
-            Err(error) => {
-                tracing::warn!(%error, "it is not known that a job is still worked on");
-                true
-            }
+    /// What it makes; or why not, unless that is told already.
+    async fn made(
+        &mut self,
+        wanted: impl Future<Output = Result<InTurn, String>> + Send + 'static,
+    ) -> Result<InTurn, Option<String>> {
+        // Dropped with this, wherever it ends.
+        let task = AbortOnDropHandle::new(tokio::spawn(wanted));
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(None),
+            done = task => done.unwrap_or_else(|_| Err(BROKEN.to_owned())).map_err(Some),
+            () = self.jobs.ending.cancelled() => Err(Some(STOPPED.to_owned())),
+            lost = self.lease.hold() => Err(told_of_loss(lost)),
         }
     }
 
-    async fn end(&self, outcome: Outcome) {
-        let end = match outcome {
-            Ok(made) => JobEnd {
+    /// Stores it, unless it is not ours to store any more.
+    async fn stored(&mut self, made: Made) -> Result<JobEnd, Option<String>> {
+        self.lease.settle().await.map_err(told_of_loss)?;
+        // Should the lease be lost now, it is stored all the same: it may be by half already.
+        let mut task = tokio::spawn(made.storing);
+        let run_id = tokio::select! {
+            biased;
+            done = &mut task => done,
+            _ = self.lease.hold() => task.await,
+        };
+        match run_id {
+            Ok(Ok(run_id)) => Ok(JobEnd {
                 status: JobStatus::Completed,
                 message: made.message,
-                run_id: Some(made.run_id),
+                run_id: Some(run_id),
                 report_path: Some(made.report_path),
-            },
-            Err(message) => JobEnd {
-                status: JobStatus::Failed,
-                message,
-                run_id: None,
-                report_path: None,
-            },
-        };
+            }),
+            Ok(Err(error)) => Err(Some(told(&error))),
+            Err(_) => Err(Some(BROKEN.to_owned())),
+        }
+    }
+
+    async fn end(&self, end: JobEnd) {
         let Ok(store) = self.jobs.store() else {
             return;
         };
-        for telling in 1..=TELLINGS {
-            match store.end_job(&self.job, &end).await {
-                Ok(_) => return,
-                // The lease runs out and says so.
-                Err(error) => tracing::warn!(%error, telling, "it is not known how a job ended"),
+        let begun = Instant::now();
+        while !self.lease.end(store, &end).await {
+            let is_ending = self.jobs.ending.is_cancelled();
+            if begun.elapsed() >= if is_ending { LAST_TELLING } else { TELLING } {
+                // Its lease is over, and says that it was interrupted.
+                return;
             }
-            if telling < TELLINGS {
-                sleep(TELLING_PAUSE).await;
-            }
+            sleep(TELLING_PAUSE).await;
         }
     }
 }
 
-/// Waits for something new to be said, not before this; or until silence would be taken for an end.
-async fn next_word(told: &mut Told, quiet_until: Instant) {
-    let news = async {
-        sleep_until(quiet_until).await;
-        if told.0.changed().await.is_err() {
-            pending::<()>().await;
-        }
-    };
-    // At its time even where nothing is new.
-    let _ = timeout(RENEWAL, news).await;
+fn failed(why: String) -> JobEnd {
+    JobEnd {
+        status: JobStatus::Failed,
+        message: why,
+        run_id: None,
+        report_path: None,
+    }
+}
+
+fn told(error: &ServiceError) -> String {
+    tracing::warn!(%error, "a job failed");
+    error.public_message()
+}
+
+fn told_of_loss(lost: Lost) -> Option<String> {
+    match lost {
+        Lost::ToAnother => None,
+        Lost::OutOfReach => Some(OUT_OF_REACH.to_owned()),
+    }
 }

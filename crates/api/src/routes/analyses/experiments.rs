@@ -185,7 +185,8 @@ pub async fn stream_experiment_summary_status(
     events(&services, &subject, shown, &state).await
 }
 
-/// Cancels the summary of an experiment that is under way; the one before stays.
+/// Cancels the summary of an experiment that is under way; the one before stays. A conflict when there is none, or when its report
+/// is being stored already.
 #[utoipa::path(
     delete,
     path = "/api/experiment-summary/status/{experiment_id}",

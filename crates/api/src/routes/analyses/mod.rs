@@ -40,7 +40,7 @@ impl From<Option<Job>> for Standing {
                 report_path: None,
             },
             |job| Self {
-                status: job.status.as_str(),
+                status: job.status.shown(),
                 message: job.message,
                 run_id: job.run_id.map(|id| id.to_string()),
                 report_path: job.report_path,

@@ -152,7 +152,8 @@ pub async fn stream_session_analysis_status(
     events(&services, &subject, shown, &state).await
 }
 
-/// Cancels the analysis of a session that is under way; the report of the one before stays.
+/// Cancels the analysis of a session that is under way; the report of the one before stays. A conflict when there is none, or when
+/// its report is being stored already.
 #[utoipa::path(
     delete,
     path = "/api/labeling-sessions/{labeling_session_id}/analysis/status",
