@@ -6,10 +6,10 @@ SERVE := tests/mlflow/serve.py
 SAMPLES := target/mlflow/samples
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-mlflow test lint deny schema fuzz bench soak openapi
+.PHONY: help run run-mlflow test lint deny schema fuzz bench soak openapi static databricks-bundle
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## serve MLFLOW_TRACKING_URI, or a demo where it is not set: needs no MLflow and no Python
 	$(CARGO) build --release --locked --package trace-server
@@ -22,7 +22,8 @@ run-mlflow: ## serve a real MLflow server with sample traces
 
 test: lint deny ## lint, then all tests against real servers: MLflow, new, old and on PostgreSQL; then fuzz
 	$(CARGO) build --locked --workspace
-	tests/postgres/serve.py -- $(SERVE) -- $(SERVE) --version 2.22.1 --env-prefix MLFLOW2 -- \
+	tests/debian.py nginx=nginx-light
+	TRACE_SERVER_STATIC=$$(deploy/static.sh || true) tests/postgres/serve.py -- $(SERVE) -- $(SERVE) --version 2.22.1 --env-prefix MLFLOW2 -- \
 	    $(SERVE) --store TEST_POSTGRES_URL --env-prefix MLFLOWPG --workers 1 -- tests/run_tests.sh
 	$(MAKE) --no-print-directory fuzz
 
@@ -48,6 +49,12 @@ bench: ## measure us beside MLflow, nginx and the old backend in one run; writes
 soak: ## load it for SOAK_MINUTES (10) while MLflow fails every 20 s, hold every answer against what is true; writes docs/soak.md
 	$(CARGO) build --release --locked --package trace-server
 	$(SERVE) -- tests/soak/run.py target/release/trace-server --report docs/soak.md
+
+static: ## build the binary that needs nothing beside it: x86-64, musl
+	deploy/static.sh
+
+databricks-bundle: ## make target/databricks, ready to be uploaded; FRONTEND=FOLDER and DEVELOPERS=a@example.com,… go with it
+	deploy/databricks/bundle.sh "$$(deploy/static.sh)" target/databricks "$(FRONTEND)"
 
 openapi: ## write openapi/openapi.json anew
 	$(CARGO) run --locked --quiet --package trace-server -- openapi > openapi/openapi.json

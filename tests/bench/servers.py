@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import debian  # noqa: E402
 from beside import environment_without, free_port  # noqa: E402
 from calls import is_up  # noqa: E402
+from debian import search_path  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
 # Where the load is as heavy as what it measures, the server has one processor and the load, which is one thread, another: more
@@ -85,27 +87,7 @@ def raise_limits() -> None:
 
 def install() -> None:
     """The ceiling and the load generators, as Debian has them."""
-    missing = [package for program, package in PROGRAMS.items() if not shutil.which(program, path=search_path())]
-    if not missing:
-        return
-    print(f"bench: installing {' '.join(missing)} (once)", file=sys.stderr, flush=True)
-    sudo = [] if os.geteuid() == 0 else ["sudo"]
-    apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-y"]
-    # Debian would start its own nginx at once.
-    policy = "printf '#!/bin/sh\\nexit 101\\n' > /tmp/policy && install -m 755 /tmp/policy /usr/sbin/policy-rc.d"
-    own_policy = not Path("/usr/sbin/policy-rc.d").exists()
-    if own_policy:
-        subprocess.run([*sudo, "sh", "-c", policy], check=True)
-    try:
-        for step in (["update"], ["install", "--no-install-recommends", *missing]):
-            subprocess.run([*apt, *step], check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
-    finally:
-        if own_policy:
-            subprocess.run([*sudo, "rm", "/usr/sbin/policy-rc.d"], check=True)
-
-
-def search_path() -> str:
-    return f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    debian.install(PROGRAMS)
 
 
 @contextlib.contextmanager

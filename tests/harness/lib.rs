@@ -38,7 +38,7 @@ pub use document::Document;
 pub use faults::{Call, Fault, Gate};
 pub use postgres::{Database, Postgres};
 pub use proxy::Proxy;
-pub use server::{TraceServer, http_client};
+pub use server::{TraceServer, binary, http_client};
 pub use upstream::{FilterSeed, Seed, Upstream};
 pub use wire::{Line, Traffic, Wire, wired};
 

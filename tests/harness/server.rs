@@ -92,6 +92,22 @@ impl TraceServer {
         }
     }
 
+    /// A server that this command starts in its own way. It must listen at once, by the log's first lines.
+    pub async fn by(mut command: Command) -> Self {
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        Self::started(command, temporary_folder()).await
+    }
+
+    /// The same server at another address of it.
+    #[must_use]
+    pub fn at(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.url);
+        self
+    }
+
     /// The demo that the binary makes and serves by itself.
     pub async fn demo() -> Self {
         let folder = temporary_folder();
@@ -250,8 +266,8 @@ fn command(settings: &[(&str, &str)], folder: &TempDir) -> Command {
     command
 }
 
-/// Built beside the tests: `target/debug/deps/reads-…` and `target/debug/trace-server`.
-fn binary() -> PathBuf {
+/// The binary that is tested. Built beside the tests: `target/debug/deps/reads-…` and `target/debug/trace-server`.
+pub fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     test.ancestors()
         .nth(2)

@@ -66,7 +66,9 @@ async fn a_search_of_runs_keeps_its_page_token() {
 async fn the_frontend_is_told_its_configuration() {
     let (upstream, server) = crate::direct().await;
     let experiment_id = &upstream.seed.experiment_id;
-    assert_eq!(server.json("/health").await, json!({"status": "healthy"}));
+    for path in ["/health", "/health/live"] {
+        assert_eq!(server.json(path).await, json!({"status": "healthy"}));
+    }
     assert_eq!(
         server.json("/api/config/experiment-id").await,
         json!({"experiment_id": experiment_id})

@@ -24,6 +24,7 @@ use For::{All, Assigned, Developers};
 /// Every route: its method, its path, who may call it, and a body that it takes.
 const ROUTES: &[(&str, &str, For, &str)] = &[
     ("GET", "/health", All, ""),
+    ("GET", "/health/live", All, ""),
     ("GET", "/health/ready", All, ""),
     ("GET", "/metrics", All, ""),
     ("GET", "/api/config", All, ""),

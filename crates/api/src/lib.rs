@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod middleware;
 pub mod openapi;
 mod opening;
+pub mod probe;
 pub mod problem;
 pub mod respond;
 pub mod router;

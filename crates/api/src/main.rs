@@ -4,11 +4,11 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use api::config::{Cli, Command, Config};
+use api::config::{Cli, Command, Config, ServerArgs};
 use api::demo::Stage;
 use api::upstream::Upstream;
 use api::wiring::Server;
-use api::{check, serve, telemetry, wiring};
+use api::{check, probe, serve, telemetry, wiring};
 use tikv_jemallocator::Jemalloc;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         None => serve(&cli.config),
         Some(Command::Check(config)) => return check(&config),
         Some(Command::Demo(config)) => demo(*config),
+        Some(Command::Health(server)) => return health(&server),
         Some(Command::Openapi) => print_openapi(),
     };
     match done {
@@ -103,6 +104,11 @@ fn check(config: &Config) -> ExitCode {
         Ok(runtime) => runtime.block_on(check::run(config, &mut io::stdout().lock())),
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+fn health(server: &ServerArgs) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_or(ExitCode::FAILURE, |runtime| runtime.block_on(probe::run(server)))
 }
 
 fn print_openapi() -> Result<(), Box<dyn Error>> {

@@ -22,6 +22,12 @@ pub async fn health() -> Json<Health> {
     Json(Health { status: "healthy" })
 }
 
+/// The same by the name that orchestrators know.
+#[utoipa::path(get, path = "/health/live", tag = "server", responses((status = 200, description = "Alive", body = Health)))]
+pub async fn live() -> Json<Health> {
+    health().await
+}
+
 /// The server takes requests.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Readiness {

@@ -38,6 +38,7 @@ pub fn all(state: &AppState) -> OpenApiRouter<AppState> {
 fn open() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(health::health))
+        .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(metrics::get_metrics))
         .routes(routes!(settings::get_config))
