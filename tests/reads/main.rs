@@ -24,6 +24,7 @@ mod search;
 mod spans;
 mod streaming;
 mod trouble;
+mod watched;
 
 use harness::{Proxy, TraceServer, Upstream};
 

@@ -12,7 +12,8 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::frontend::Frontend;
 use crate::id_rules::with_id_rules;
-use crate::middleware::Bounds;
+use crate::metrics::Routes;
+use crate::middleware::{Bounds, Observer};
 use crate::openapi::{ApiDoc, to_text, with_unique_ids};
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -33,6 +34,12 @@ pub struct RouterConfig {
 /// When the OpenAPI document cannot be written, which would be a fault in its making.
 pub fn router(state: AppState, config: RouterConfig) -> Result<Router, serde_json::Error> {
     let (api, document) = documented(&state);
+    let routes = Routes::new(document.paths.paths.keys().map(String::as_str));
+    let observer = Observer::new(
+        state.metrics().requests().clone(),
+        routes,
+        state.settings().slow_request,
+    );
     let document = to_text(&document)?;
     let bounds = Bounds::new(
         config.cors_origins,
@@ -49,7 +56,7 @@ pub fn router(state: AppState, config: RouterConfig) -> Result<Router, serde_jso
         Some(frontend) => app.fallback(async move |request| frontend.serve(request).await),
         None => app.fallback(async || Problem::no_such_route()),
     };
-    Ok(middleware::around(app, bounds))
+    Ok(middleware::around(app, bounds, observer))
 }
 
 /// The OpenAPI document as it is served and committed.

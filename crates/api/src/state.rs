@@ -8,6 +8,7 @@ use service::Services;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
+use crate::metrics::Metrics;
 use crate::views::UserViews;
 
 /// What every handler can reach. Clones share everything, and cost one count.
@@ -20,6 +21,7 @@ struct Shared {
     user_views: Option<UserViews>,
     settings: Settings,
     admission: Arc<Admission>,
+    metrics: Metrics,
     ending: CancellationToken,
 }
 
@@ -32,6 +34,8 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// Time until an answer begins.
     pub request_timeout: Duration,
+    /// A request that takes longer until its answer begins is told of in the log.
+    pub slow_request: Duration,
     /// Where the Databricks workspace is, for links into its pages; no credentials in it.
     pub workspace_url: Option<String>,
     /// The name of the Databricks workspace.
@@ -51,6 +55,7 @@ impl AppState {
         user_views: Option<UserViews>,
         settings: Settings,
         admission: Arc<Admission>,
+        metrics: Metrics,
         ending: CancellationToken,
     ) -> Self {
         Self(Arc::new(Shared {
@@ -58,6 +63,7 @@ impl AppState {
             user_views,
             settings,
             admission,
+            metrics,
             ending,
         }))
     }
@@ -80,6 +86,11 @@ impl AppState {
     /// How much is taken on.
     pub fn admission(&self) -> &Arc<Admission> {
         &self.0.admission
+    }
+
+    /// What is counted as it happens.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     /// Cancelled when answers that are still being sent must end.

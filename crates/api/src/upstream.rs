@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mlflow_client::{Flavor, MlflowClient};
 use mlflow_store::MlflowStore;
+use prometheus_client::registry::Registry;
 use service::{TracePages, TraceSink, TraceSource};
 use store::{Store, StoreConfig};
 use url::Url;
@@ -21,6 +22,13 @@ pub enum Upstream {
 }
 
 impl Upstream {
+    /// What is counted of calls is told there from now on.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        if let Self::Server(client) = self {
+            client.register_metrics(registry);
+        }
+    }
+
     /// The upstream of the settings; asks it nothing yet.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::Admission;
 use crate::config::{Config, ConfigError};
 use crate::frontend::Frontend;
+use crate::metrics::Metrics;
 use crate::router::{RouterConfig, openapi_text, router};
 use crate::serve::ServeLimits;
 use crate::state::{AppState, Settings};
@@ -78,6 +79,7 @@ pub async fn server(config: &Config) -> Result<Server, WiringError> {
         user_views,
         settings(config, &upstream),
         Arc::clone(&admission),
+        Metrics::new(|registry| upstream.register_metrics(registry)),
         ending.clone(),
     );
     let router_config = RouterConfig {
@@ -118,6 +120,7 @@ pub fn openapi(config: &Config) -> Result<String, WiringError> {
         None,
         settings(config, &upstream),
         Arc::new(Admission::new(config.limits.admission())),
+        Metrics::new(|_| {}),
         CancellationToken::new(),
     ))?)
 }
@@ -250,6 +253,7 @@ fn settings(config: &Config, upstream: &Upstream) -> Settings {
         trusts_proxy: config.access.trusts_proxy(),
         max_body_bytes: config.limits.max_body_bytes(),
         request_timeout: config.limits.request_timeout,
+        slow_request: config.logs.slow_request,
         workspace_url: workspace.map(|url| url.as_str().trim_end_matches('/').to_owned()),
         deployment_name: first_label.map(str::to_owned),
         sme_thank_you_message: config.server.sme_thank_you_message.clone(),

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use breaker::BreakerReport;
+use prometheus_client::registry::Registry;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
@@ -123,6 +124,12 @@ impl MlflowClient {
     /// Whether calls go through: to the server, and to the cloud store that it signs URLs of.
     pub fn breakers(&self) -> [BreakerReport; 2] {
         self.transport().breakers()
+    }
+
+    /// What is counted of calls is told there from now on: `upstream_call_seconds`, `upstream_calls`, `upstream_retries`,
+    /// `upstream_tokens`.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.transport().register_metrics(registry);
     }
 
     /// Whether connections are used again; measures first if that is not decided.

@@ -218,6 +218,28 @@ impl ClientError {
         }
     }
 
+    /// What went wrong in a word, for those who count.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } | Self::SpansNotFound { .. } => "not_found",
+            Self::Rejected { .. } => "rejected",
+            Self::Unauthorized { .. }
+            | Self::Forbidden { .. }
+            | Self::UserUnauthorized { .. }
+            | Self::UserForbidden { .. }
+            | Self::Credentials(_) => "denied",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Failed { .. } | Self::Contended { .. } => "failed",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Timeout { .. } => "timeout",
+            Self::PoolExhausted { .. } => "no_connection",
+            Self::LeftAlone { .. } => "left_alone",
+            Self::Malformed { .. } | Self::TooLarge { .. } => "unreadable",
+            Self::RouteAbsent { .. } | Self::ArtifactsElsewhere { .. } => "absent",
+        }
+    }
+
     /// Whether the same call may succeed later without anyone changing anything.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -23,6 +23,7 @@ mod config;
 #[cfg(feature = "doors")]
 pub mod doors;
 mod error;
+mod metrics;
 #[cfg(test)]
 mod testing;
 mod transport;

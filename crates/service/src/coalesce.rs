@@ -12,6 +12,8 @@ use dashmap::{DashMap, Entry};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::waiting::waiting;
+
 /// Whether a caller started the work or joined it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -122,7 +124,8 @@ where
     /// The result; `None` when the work panicked.
     pub(crate) async fn outcome(&self) -> Option<T> {
         let mut outcome = self.outcome.clone();
-        outcome.wait_for(Option::is_some).await.ok()?.clone()
+        let done = waiting(outcome.wait_for(Option::is_some)).await;
+        done.ok()?.clone()
     }
 }
 

@@ -29,6 +29,7 @@ mod spans;
 mod traces;
 mod turns;
 mod upstream;
+mod waiting;
 mod write;
 
 use std::sync::{Arc, OnceLock};
@@ -58,6 +59,7 @@ pub use spans::{FeedLimits, SpanDetail, SpanQuery, SpanStream};
 pub use store::{ItemFilter, Page, PageRequest, SessionFilter};
 pub use traces::{SpanInclusion, TraceBatch, TraceSearch};
 pub use upstream::UpstreamError;
+pub use waiting::Waiting;
 
 use cache::{Cache, Keys, RawKey, Versions};
 use insights::{ChatModel, ModelPolicy};
@@ -216,6 +218,11 @@ impl Services {
     /// What is kept: bytes of all answers together, and how many.
     pub fn cache_size(&self) -> (u64, u64) {
         self.cache.size()
+    }
+
+    /// What is no longer kept: how many answers had to make room, and of how many the time was over.
+    pub fn cache_evictions(&self) -> (u64, u64) {
+        self.cache.evictions()
     }
 
     /// Reads of spans that are under way.

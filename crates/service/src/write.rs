@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::Services;
 use crate::cache::{Thing, Touches};
 use crate::error::ServiceError;
+use crate::waiting::waiting;
 
 /// Marks things as written when it is dropped: after the write, however it ended. One that seems to have failed may
 /// have been done all the same.
@@ -66,6 +67,6 @@ impl Services {
             services.tell_peers(told).await;
             result
         });
-        task.await.unwrap_or(Err(ServiceError::Interrupted))
+        waiting(task).await.unwrap_or(Err(ServiceError::Interrupted))
     }
 }

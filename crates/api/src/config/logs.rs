@@ -1,6 +1,9 @@
 //! What is logged, and how.
 
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
+use humantime::parse_duration;
 use tracing_subscriber::EnvFilter;
 
 use super::ConfigError;
@@ -15,6 +18,9 @@ pub struct LogArgs {
     /// `pretty` for people, `json` for machines: one object a line.
     #[arg(long, env = "TRACE_SERVER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Pretty)]
     pub log_format: LogFormat,
+    /// A request whose answer begins later than this is warned of, with where its time went.
+    #[arg(long, env = "TRACE_SERVER_SLOW_REQUEST", value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
+    pub slow_request: Duration,
 }
 
 /// How a log line looks.

@@ -44,6 +44,8 @@ pub enum Command {
     Check(Box<Config>),
     /// Serves sample traces and a labeling session from a folder of its own, which is gone at the end: needs no MLflow.
     Demo(Box<Config>),
+    /// Asks the server that runs with these settings whether it is alive; for the health checks of containers.
+    Health(Box<ServerArgs>),
     /// Prints the OpenAPI document.
     Openapi,
 }

@@ -1,6 +1,7 @@
 //! One line for each request, written when its body is sent or given up.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,11 @@ use axum::response::Response;
 use http::{HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use service::Waiting;
+
+use super::observe::{Observing, Queued, told};
 use super::request_id::RequestId;
+use crate::metrics::Outcome;
 use crate::problem::Problem;
 use crate::respond::X_CACHE;
 
@@ -25,13 +30,26 @@ pub(super) struct AccessLine {
     status: Option<StatusCode>,
     cache: Option<HeaderValue>,
     cause: Option<String>,
-    first_byte: Duration,
+    times: Times,
     bytes: u64,
     is_whole: bool,
+    route: Arc<str>,
+    observing: Arc<Observing>,
+}
+
+/// Where the time until an answer began went.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    /// All of it.
+    pub(super) first_byte: Duration,
+    /// Waiting for its turn.
+    pub(super) queued: Duration,
+    /// Waiting for others.
+    pub(super) waiting: Waiting,
 }
 
 impl AccessLine {
-    pub(super) fn begin(request: &Request) -> Self {
+    pub(super) fn begin(request: &Request, route: Arc<str>, observing: Arc<Observing>) -> Self {
         Self {
             begun: Instant::now(),
             request_id: RequestId::of(request.headers()),
@@ -40,9 +58,11 @@ impl AccessLine {
             status: None,
             cache: None,
             cause: None,
-            first_byte: Duration::ZERO,
+            times: Times::default(),
             bytes: 0,
             is_whole: false,
+            route,
+            observing,
         }
     }
 
@@ -63,21 +83,35 @@ impl AccessLine {
                 .cause()
                 .map_or_else(|| problem.detail().to_owned(), ToString::to_string)
         });
-        self.first_byte = self.begun.elapsed();
+        let queued = response.extensions().get::<Queued>();
+        self.times.queued = queued.map_or(Duration::ZERO, |queued| queued.0);
+        self.times.first_byte = self.begun.elapsed();
     }
 
-    /// The time until there was an answer.
-    pub(super) fn first_byte(&self) -> Duration {
-        self.first_byte
+    pub(super) fn times(&self) -> &Times {
+        &self.times
+    }
+
+    fn count(&self) {
+        let left = self.begun.elapsed();
+        self.observing.metrics.count(&Outcome {
+            method: &self.method,
+            route: &self.route,
+            status: self.status,
+            first_byte: self.status.map_or(left, |_| self.times.first_byte),
+            bytes: self.bytes,
+            cache: self.cache.as_ref().and_then(|cache| cache.to_str().ok()),
+        });
     }
 }
 
 impl Drop for AccessLine {
     fn drop(&mut self) {
+        self.count();
         // Milliseconds to the microsecond: more is noise.
         let ms = |time: Duration| (time.as_secs_f64() * 1_000_000.0).round() / 1000.0;
         macro_rules! line {
-            ($level:ident) => {
+            ($level:ident, $message:literal) => {
                 tracing::$level!(
                     target: "access",
                     request_id = self.request_id.as_str(),
@@ -85,21 +119,24 @@ impl Drop for AccessLine {
                     path = self.path,
                     status = self.status.map(|status| status.as_u16()),
                     bytes = self.bytes,
-                    first_byte_ms = ms(self.first_byte),
+                    first_byte_ms = ms(self.times.first_byte),
+                    queue_ms = told(self.times.queued).map(ms),
+                    upstream_ms = told(self.times.waiting.so_far()).map(ms),
                     duration_ms = ms(self.begun.elapsed()),
                     cache = self.cache.as_ref().and_then(|cache| cache.to_str().ok()),
                     whole = self.is_whole,
                     cause = self.cause,
-                    "request"
+                    $message
                 )
             };
         }
         match self.status {
-            Some(status) if !status.is_server_error() => line!(info),
-            Some(_) => line!(warn),
+            Some(_) if self.times.first_byte >= self.observing.slow => line!(warn, "slow request"),
+            Some(status) if !status.is_server_error() => line!(info, "request"),
+            Some(_) => line!(warn, "request"),
             None => {
                 self.cause = Some("nobody waited for the answer any more".to_owned());
-                line!(warn);
+                line!(warn, "request");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What every request passes through on its way to the routes and back.
 //!
-//! - [`around`] has it in order, from the request to the answer.
+//! - `around` has it in order, from the request to the answer.
 //! - Who may call a route is asked by the route's own [`developers_only`] or [`within_reach`].
 
 mod access;
@@ -15,11 +15,11 @@ mod trailing_slash;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use http::{HeaderName, HeaderValue, Method, header};
@@ -32,9 +32,10 @@ use tower_http::cors::{AllowHeaders, CorsLayer};
 use crate::admission::{Admission, FromAnteroom, Turned};
 use crate::extract::preferred;
 use crate::problem::Problem;
-use observe::Observed;
+use observe::Queued;
 
 pub use access::{developers_only, within_reach};
+pub(crate) use observe::Observer;
 
 /// What every request is bounded by.
 #[derive(Debug, Clone)]
@@ -70,10 +71,10 @@ impl Bounds {
 ///
 /// It stands around the router as a whole: a layer that is given to a router is put around each of its routes, and is cloned
 /// with all that is below it for each request.
-pub fn around(router: Router, bounds: Bounds) -> Router {
+pub(crate) fn around(router: Router, bounds: Bounds, observer: Observer) -> Router {
     let stack = ServiceBuilder::new()
         .map_request(trailing_slash::without)
-        .layer(from_fn(outermost))
+        .layer(from_fn_with_state(observer, outermost))
         // A preflight goes no further; another origin's page is to read errors as well.
         .layer(cors(bounds.0.allowed_origins.clone()))
         .layer(from_fn_with_state(bounds, within_bounds))
@@ -81,11 +82,12 @@ pub fn around(router: Router, bounds: Bounds) -> Router {
     Router::new().fallback_service(stack)
 }
 
-/// Sees whatever is answered: gives problems their body, encodes, and logs one line.
-async fn outermost(request: Request, next: Next) -> Response {
-    let observed = Observed::begin(&request);
+/// Sees whatever is answered: gives problems their body, encodes, counts it, and logs one line.
+async fn outermost(State(watcher): State<Observer>, request: Request, next: Next) -> Response {
+    let observed = watcher.begin(&request);
     let (is_head, coding) = (request.method() == Method::HEAD, preferred(request.headers()));
-    let response = problems::render(next.run(request).await, &observed);
+    let answer = observed.waiting().of(next.run(request)).await;
+    let response = problems::render(answer, &observed);
     let mut response = compression::encode(response, coding, is_head).await;
     hardening::harden(response.headers_mut());
     observed.end(response)
@@ -113,10 +115,15 @@ async fn answered(limits: &Limits, request: Request, next: Next) -> Response {
     if request.extensions().get::<FromAnteroom>().is_some() {
         return limits.admission.turn_away(Turned::Request).into_response();
     }
-    match limits.admission.turn().await {
+    let asked = Instant::now();
+    let turn = limits.admission.turn().await;
+    let queued = Queued(asked.elapsed());
+    let mut response = match turn {
         Ok(_turn) => answered_in_any_case(limits, request, next).await,
         Err(problem) => problem.into_response(),
-    }
+    };
+    response.extensions_mut().insert(queued);
+    response
 }
 
 fn is_of_watchers(path: &str) -> bool {

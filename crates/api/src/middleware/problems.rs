@@ -59,6 +59,8 @@ mod tests {
     use super::super::{Bounds, around};
     use super::*;
     use crate::admission::{Admission, AdmissionLimits};
+    use crate::metrics::{RequestMetrics, Routes};
+    use crate::middleware::Observer;
     use axum::Router;
     use axum::body::Body;
     use axum::routing::get;
@@ -83,6 +85,11 @@ mod tests {
                 })),
                 Duration::from_secs(1),
                 CancellationToken::new(),
+            ),
+            Observer::new(
+                RequestMetrics::default(),
+                Routes::new(std::iter::empty()),
+                Duration::MAX,
             ),
         );
         let request = Request::get("/broken")

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use resolve::{AuthSettings, ConfigError, TrackingServer};
 
 use crate::error::ClientError;
+use crate::metrics::CallMetrics;
 use oauth::TokenCache;
 
 /// Credentials for the server. `Debug` never shows a secret.
@@ -60,7 +61,11 @@ pub(crate) enum Authenticator {
 }
 
 impl Authenticator {
-    pub(crate) fn new(server: &TrackingServer, http: reqwest::Client) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        server: &TrackingServer,
+        http: reqwest::Client,
+        metrics: &CallMetrics,
+    ) -> Result<Self, ConfigError> {
         Ok(match &server.credentials {
             Credentials::None => Self::None,
             Credentials::Basic { username, password } => {
@@ -76,6 +81,7 @@ impl Authenticator {
                 server.base_url.clone(),
                 client_id.clone(),
                 client_secret.clone(),
+                metrics.clone(),
             )),
         })
     }

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::{bearer, resolve::ConfigError};
 use crate::error::{ClientError, TransportError};
+use crate::metrics::CallMetrics;
 
 const OPERATION: &str = "oauth.token";
 /// A token is renewed in the background when less than this part of its life is left.
@@ -34,6 +35,7 @@ struct Inner {
     host: Url,
     client_id: String,
     client_secret: SecretString,
+    metrics: CallMetrics,
     /// The lock is held while a token is fetched: whoever waits for it finds the fresh token, or the failure.
     state: Mutex<State>,
     renewal: Mutex<()>,
@@ -90,12 +92,14 @@ impl TokenCache {
         host: Url,
         client_id: String,
         client_secret: SecretString,
+        metrics: CallMetrics,
     ) -> Self {
         Self(Arc::new(Inner {
             http,
             host,
             client_id,
             client_secret,
+            metrics,
             state: Mutex::default(),
             renewal: Mutex::new(()),
         }))
@@ -186,6 +190,12 @@ impl From<Failure> for ClientError {
 
 impl Inner {
     async fn fetch(&self) -> Result<Token, ClientError> {
+        let fetched = self.ask().await;
+        self.metrics.count_token(&fetched);
+        fetched
+    }
+
+    async fn ask(&self) -> Result<Token, ClientError> {
         let endpoint = self.token_endpoint().await;
         let asked_at = Instant::now();
         let answer = self

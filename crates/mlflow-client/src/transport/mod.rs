@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use breaker::{Breaker, BreakerReport, BreakerState};
 use bytes::Bytes;
+use prometheus_client::registry::Registry;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, redirect};
 use secrecy::SecretString;
@@ -24,6 +25,7 @@ use crate::auth::{Authenticator, ConfigError};
 use crate::capabilities::Flavor;
 use crate::config::{ClientConfig, Timeouts};
 use crate::error::{Answers, ClientError};
+use crate::metrics::CallMetrics;
 use retry::Retries;
 use reuse::Reuse;
 
@@ -56,6 +58,7 @@ pub(crate) struct Line {
     /// Before the cloud store that the server signs URLs of.
     store_breaker: Breaker,
     max_buffered_bytes: usize,
+    metrics: CallMetrics,
 }
 
 impl Transport {
@@ -64,7 +67,8 @@ impl Transport {
         let fresh = http_client(config, 0)?;
         let scheme = config.server.base_url.scheme();
         let reuse = Reuse::new(config.pool.reuse, scheme, pooled.clone(), fresh);
-        let authenticator = Arc::new(Authenticator::new(&config.server, pooled)?);
+        let metrics = CallMetrics::default();
+        let authenticator = Arc::new(Authenticator::new(&config.server, pooled, &metrics)?);
         let line = Arc::new(Line {
             base_url: config.server.base_url.clone(),
             flavor: config.server.flavor,
@@ -75,6 +79,7 @@ impl Transport {
             breaker: Breaker::new(config.breaker),
             store_breaker: Breaker::new(config.breaker),
             max_buffered_bytes: config.max_buffered_bytes,
+            metrics,
         });
         Ok(Self { authenticator, line })
     }
@@ -144,7 +149,8 @@ impl Transport {
             let body = self.send(call).await?.whole(limit).await?;
             Ok(String::from_utf8_lossy(&body).into_owned())
         };
-        within(call.operation, deadline, read).await
+        let counted = self.metrics.begin(call.operation);
+        counted.end(within(call.operation, deadline, read).await)
     }
 
     /// Sends a call that takes long by nature, and reads its answer whole: at most `limit` bytes, within `deadline` and not
@@ -164,12 +170,9 @@ impl Transport {
                 answer => answer.map(Ok),
             }
         };
-        within(
-            call.operation,
-            deadline,
-            self.retrying(call.operation, true, attempt),
-        )
-        .await?
+        let counted = self.metrics.begin(call.operation);
+        let retrying = self.retrying(call.operation, true, attempt);
+        counted.end(within(call.operation, deadline, retrying).await.flatten())
     }
 
     /// Opens a signed URL of a cloud store.
@@ -229,6 +232,11 @@ impl Transport {
         [self.breaker.report(), self.store_breaker.report()]
     }
 
+    /// What is counted of calls is told there from now on.
+    pub(crate) fn register_metrics(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
+    }
+
     /// Whether the server is left alone for now.
     pub(crate) fn leaves_server_alone(&self) -> bool {
         self.breaker.report().state == BreakerState::Open
@@ -254,10 +262,16 @@ impl Transport {
         operation: &'static str,
         work: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<T, ClientError> {
-        let pass = breaker.enter().map_err(|refused| ClientError::LeftAlone {
-            operation,
-            retry_after: refused.retry_after,
-        })?;
+        let counted = self.metrics.begin(operation);
+        let pass = match breaker.enter() {
+            Ok(pass) => pass,
+            Err(refused) => {
+                return counted.end(Err(ClientError::LeftAlone {
+                    operation,
+                    retry_after: refused.retry_after,
+                }));
+            }
+        };
         let result = within(operation, self.timeouts.call, work).await;
         match result
             .as_ref()
@@ -267,7 +281,7 @@ impl Transport {
             Some(Answers::No) => pass.failed(),
             None => drop(pass),
         }
-        result
+        counted.end(result)
     }
 
     async fn retrying<T, F>(
@@ -289,6 +303,7 @@ impl Transport {
                 return Err(error);
             };
             tracing::debug!(operation, %error, pause_ms = pause.as_millis(), "trying again");
+            self.metrics.count_retry(operation);
             tokio::time::sleep(pause).await;
         }
     }
@@ -466,6 +481,11 @@ fn http_client(config: &ClientConfig, idle_per_host: usize) -> Result<reqwest::C
         .redirect(redirect::Policy::none())
         .build()
         .map_err(|error| ConfigError::Tls {
-            reason: error.without_url().to_string(),
+            reason: root_cause(&error),
         })
+}
+
+/// What is behind "builder error", which says nothing: that there are no certificates, say.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), root_cause)
 }

@@ -10,10 +10,12 @@ mod touch;
 mod versions;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use foldhash::quality::RandomState;
 use moka::Expiry;
+use moka::notification::RemovalCause;
 
 pub use key::Scope;
 pub(crate) use key::{Key, Keys, RawKey};
@@ -171,12 +173,32 @@ pub(crate) struct Cache {
     flights: Arc<Flights<RawKey, Loaded>>,
     touches: Arc<Touches>,
     versions: Arc<Versions>,
+    evicted: Arc<Evicted>,
     policy: CachePolicy,
+}
+
+/// Entries that are no longer kept.
+#[derive(Debug, Default)]
+struct Evicted {
+    /// Because there was no room.
+    for_room: AtomicU64,
+    /// Because their time was over.
+    expired: AtomicU64,
 }
 
 impl Cache {
     pub(crate) fn new(policy: CachePolicy, versions: Versions) -> Self {
+        let evicted = Arc::new(Evicted::default());
+        let counts = Arc::clone(&evicted);
+        let count = move |_, _, why| {
+            match why {
+                RemovalCause::Size => counts.for_room.fetch_add(1, Ordering::Relaxed),
+                RemovalCause::Expired => counts.expired.fetch_add(1, Ordering::Relaxed),
+                RemovalCause::Explicit | RemovalCause::Replaced => 0,
+            };
+        };
         let entries = moka::sync::Cache::builder()
+            .eviction_listener(count)
             .max_capacity(policy.max_bytes)
             .weigher(|_, entry: &Entry| entry.weight)
             .expire_after(PerEntry)
@@ -186,6 +208,7 @@ impl Cache {
             flights: Arc::default(),
             touches: Arc::default(),
             versions: Arc::new(versions),
+            evicted,
             policy,
         }
     }
@@ -419,6 +442,12 @@ impl Cache {
         let value = fresh.value.clone();
         self.keep_of(key, fresh, asked_at, version);
         Ok(value)
+    }
+
+    /// How many entries had to make room, and of how many the time was over.
+    pub(crate) fn evictions(&self) -> (u64, u64) {
+        let Evicted { for_room, expired } = &*self.evicted;
+        (for_room.load(Ordering::Relaxed), expired.load(Ordering::Relaxed))
     }
 
     /// Weight of all entries in bytes, and their number.

@@ -20,6 +20,7 @@ use super::arrival::Arrival;
 use super::set::SpanSet;
 use crate::error::{ServiceError, UnreadableSpans};
 use crate::ports::SpanBody;
+use crate::waiting::waiting;
 
 /// Bounds on spans that arrive.
 #[derive(Debug, Clone, Copy)]
@@ -385,7 +386,7 @@ impl FeedReader {
             if let Some(outcome) = self.take() {
                 return outcome;
             }
-            news.await;
+            waiting(news).await;
         }
     }
 

@@ -1,9 +1,12 @@
-//! What is counted, in the text format of Prometheus, read when it is asked for.
+//! What is counted, in the text format of Prometheus: some as it happens ([`Metrics`]), some read when it is asked for.
+
+mod requests;
 
 use std::fmt::{Error, Result};
+use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -13,6 +16,35 @@ use service::BreakerState;
 use crate::admission::Turned;
 use crate::state::AppState;
 
+pub use requests::RequestMetrics;
+pub(crate) use requests::{Outcome, Routes};
+
+const PREFIX: &str = "trace_server";
+
+/// What is counted as it happens. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    requests: RequestMetrics,
+}
+
+impl Metrics {
+    /// Counts requests, and what others count who tell of it here.
+    pub fn new(register: impl FnOnce(&mut Registry)) -> Self {
+        let (mut registry, requests) = (Registry::with_prefix(PREFIX), RequestMetrics::default());
+        requests.register(&mut registry);
+        register(&mut registry);
+        Self {
+            registry: Arc::new(registry),
+            requests,
+        }
+    }
+
+    pub(crate) fn requests(&self) -> &RequestMetrics {
+        &self.requests
+    }
+}
+
 /// The media type of [`text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -21,10 +53,12 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// # Errors
 /// When it cannot be written, which would be a fault in its making.
 pub fn text(state: &AppState) -> std::result::Result<String, Error> {
-    let mut registry = Registry::with_prefix("trace_server");
-    registry.register_collector(Box::new(Counted(state.clone())));
+    let mut now = Registry::with_prefix(PREFIX);
+    now.register_collector(Box::new(Counted(state.clone())));
     let mut text = String::new();
-    encode(&mut text, &registry)?;
+    encode_registry(&mut text, &state.metrics().registry)?;
+    encode_registry(&mut text, &now)?;
+    encode_eof(&mut text)?;
     Ok(text)
 }
 
@@ -123,6 +157,17 @@ impl Counted {
         let (bytes, entries) = services.cache_size();
         gauge(to, "cache_bytes", "Bytes of all answers that are kept", bytes)?;
         gauge(to, "cache_entries", "Answers that are kept", entries)?;
+        let (for_room, expired) = services.cache_evictions();
+        family(
+            to,
+            ConstCounter::new,
+            (
+                "cache_evictions",
+                "Answers that are no longer kept: to make room, or because their time was over",
+                "why",
+            ),
+            [("room", for_room), ("time", expired)].into_iter(),
+        )?;
         gauge(
             to,
             "span_reads",
