@@ -23,6 +23,7 @@ mod sdk;
 mod search;
 mod spans;
 mod streaming;
+mod traced;
 mod trouble;
 mod watched;
 

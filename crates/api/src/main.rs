@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use api::config::{Cli, Command, Config, ServerArgs};
 use api::demo::Stage;
+use api::telemetry::{self, Telemetry};
 use api::upstream::Upstream;
 use api::wiring::Server;
-use api::{check, probe, serve, telemetry, wiring};
+use api::{check, probe, serve, wiring};
 use tikv_jemallocator::Jemalloc;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -37,14 +38,13 @@ fn main() -> ExitCode {
 }
 
 fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
-    // Outlives the runtime: requests that are broken off at its end are still logged.
-    let _last_lines = telemetry::start(config.logs.filter()?, config.logs.log_format);
-    Runtime::new()?.block_on(async { run(wiring::server(config).await?, |_| Ok(())).await })
+    let (runtime, _telemetry) = begun(config)?;
+    runtime.block_on(async { run(wiring::server(config).await?, |_| Ok(())).await })
 }
 
 fn demo(mut config: Config) -> Result<(), Box<dyn Error>> {
-    let _last_lines = telemetry::start(config.logs.filter()?, config.logs.log_format);
-    Runtime::new()?.block_on(async {
+    let (runtime, _telemetry) = begun(&config)?;
+    runtime.block_on(async {
         let stage = Stage::set(&mut config).await?;
         let prepared = async {
             let server = wiring::server(&config).await?;
@@ -59,6 +59,13 @@ fn demo(mut config: Config) -> Result<(), Box<dyn Error>> {
         };
         run(server, |base| stage.suggest(base, &session, &mut io::stderr())).await
     })
+}
+
+/// What everything runs on, and what is told of it.
+fn begun(config: &Config) -> Result<(Runtime, Telemetry), Box<dyn Error>> {
+    let runtime = Runtime::new()?;
+    let telemetry = telemetry::start(config, runtime.handle())?;
+    Ok((runtime, telemetry))
 }
 
 /// Serves until told to stop; `listening` is told the address.

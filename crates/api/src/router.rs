@@ -39,6 +39,7 @@ pub fn router(state: AppState, config: RouterConfig) -> Result<Router, serde_jso
         state.metrics().requests().clone(),
         routes,
         state.settings().slow_request,
+        state.settings().sends_traces,
     );
     let document = to_text(&document)?;
     let bounds = Bounds::new(

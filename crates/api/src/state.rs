@@ -36,6 +36,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// A request that takes longer until its answer begins is told of in the log.
     pub slow_request: Duration,
+    /// Whether our own traces are sent to a collector.
+    pub sends_traces: bool,
     /// Where the Databricks workspace is, for links into its pages; no credentials in it.
     pub workspace_url: Option<String>,
     /// The name of the Databricks workspace.

@@ -24,8 +24,9 @@ pub enum Upstream {
 impl Upstream {
     /// What is counted of calls is told there from now on.
     pub fn register_metrics(&self, registry: &mut Registry) {
-        if let Self::Server(client) = self {
-            client.register_metrics(registry);
+        match self {
+            Self::Server(client) => client.calls().register(registry),
+            Self::Database(store) => store.calls().register(registry),
         }
     }
 

@@ -77,7 +77,7 @@ pub async fn server(config: &Config) -> Result<Server, WiringError> {
     let state = AppState::new(
         services.clone(),
         user_views,
-        settings(config, &upstream),
+        settings(config, &upstream)?,
         Arc::clone(&admission),
         Metrics::new(|registry| upstream.register_metrics(registry)),
         ending.clone(),
@@ -118,7 +118,7 @@ pub fn openapi(config: &Config) -> Result<String, WiringError> {
     Ok(openapi_text(&AppState::new(
         services,
         None,
-        settings(config, &upstream),
+        settings(config, &upstream)?,
         Arc::new(Admission::new(config.limits.admission())),
         Metrics::new(|_| {}),
         CancellationToken::new(),
@@ -245,19 +245,20 @@ fn services(
     Ok(Services::new(view, services))
 }
 
-fn settings(config: &Config, upstream: &Upstream) -> Settings {
+fn settings(config: &Config, upstream: &Upstream) -> Result<Settings, ConfigError> {
     // The frontend links into the workspace's pages by this address; MLflow has none of them.
     let workspace = upstream.workspace_url();
     let first_label = workspace.and_then(|url| url.host_str()?.split('.').next());
-    Settings {
+    Ok(Settings {
         trusts_proxy: config.access.trusts_proxy(),
         max_body_bytes: config.limits.max_body_bytes(),
         request_timeout: config.limits.request_timeout,
         slow_request: config.logs.slow_request,
+        sends_traces: config.traces.target()?.is_some(),
         workspace_url: workspace.map(|url| url.as_str().trim_end_matches('/').to_owned()),
         deployment_name: first_label.map(str::to_owned),
         sme_thank_you_message: config.server.sme_thank_you_message.clone(),
         model_endpoint: config.model.name().map(str::to_owned),
         debug: config.server.debug,
-    }
+    })
 }

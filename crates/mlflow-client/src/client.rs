@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use breaker::BreakerReport;
-use prometheus_client::registry::Registry;
+use calls::Calls;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
@@ -126,10 +126,9 @@ impl MlflowClient {
         self.transport().breakers()
     }
 
-    /// What is counted of calls is told there from now on: `upstream_call_seconds`, `upstream_calls`, `upstream_retries`,
-    /// `upstream_tokens`.
-    pub fn register_metrics(&self, registry: &mut Registry) {
-        self.transport().register_metrics(registry);
+    /// What is counted of calls, whoever makes them.
+    pub fn calls(&self) -> &Calls {
+        self.transport().calls()
     }
 
     /// Whether connections are used again; measures first if that is not decided.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use calls::Failure;
+
 use crate::auth::ConfigError;
 
 /// A failed call. No variant holds a credential or a signed URL.
@@ -218,28 +220,6 @@ impl ClientError {
         }
     }
 
-    /// What went wrong in a word, for those who count.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Self::NotFound { .. } | Self::SpansNotFound { .. } => "not_found",
-            Self::Rejected { .. } => "rejected",
-            Self::Unauthorized { .. }
-            | Self::Forbidden { .. }
-            | Self::UserUnauthorized { .. }
-            | Self::UserForbidden { .. }
-            | Self::Credentials(_) => "denied",
-            Self::RateLimited { .. } => "rate_limited",
-            Self::Failed { .. } | Self::Contended { .. } => "failed",
-            Self::Unavailable { .. } => "unavailable",
-            Self::Unreachable { .. } => "unreachable",
-            Self::Timeout { .. } => "timeout",
-            Self::PoolExhausted { .. } => "no_connection",
-            Self::LeftAlone { .. } => "left_alone",
-            Self::Malformed { .. } | Self::TooLarge { .. } => "unreadable",
-            Self::RouteAbsent { .. } | Self::ArtifactsElsewhere { .. } => "absent",
-        }
-    }
-
     /// Whether the same call may succeed later without anyone changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -317,6 +297,29 @@ impl ClientError {
             Self::PoolExhausted { .. } | Self::LeftAlone { .. } | Self::Credentials(_) => None,
             // Whatever it says, it says something. A failure of its own may be one of this call alone.
             _ => Some(Answers::Yes),
+        }
+    }
+}
+
+impl Failure for ClientError {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } | Self::SpansNotFound { .. } => "not_found",
+            Self::Rejected { .. } => "rejected",
+            Self::Unauthorized { .. }
+            | Self::Forbidden { .. }
+            | Self::UserUnauthorized { .. }
+            | Self::UserForbidden { .. }
+            | Self::Credentials(_) => "denied",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Failed { .. } | Self::Contended { .. } => "failed",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Timeout { .. } => "timeout",
+            Self::PoolExhausted { .. } => "no_connection",
+            Self::LeftAlone { .. } => "left_alone",
+            Self::Malformed { .. } | Self::TooLarge { .. } => "unreadable",
+            Self::RouteAbsent { .. } | Self::ArtifactsElsewhere { .. } => "absent",
         }
     }
 }

@@ -23,7 +23,6 @@ mod config;
 #[cfg(feature = "doors")]
 pub mod doors;
 mod error;
-mod metrics;
 #[cfg(test)]
 mod testing;
 mod transport;

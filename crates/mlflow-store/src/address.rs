@@ -32,6 +32,18 @@ const POSTGRES_OPTIONS: [&str; 11] = [
 ];
 
 impl Address {
+    /// What our own traces say of it.
+    pub(crate) fn peer(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Sqlite(_) => vec![("db.system.name", "sqlite".to_owned())],
+            Self::Postgres(url) => {
+                let host = url.host_str().map(|host| ("server.address", host.to_owned()));
+                let system = [("db.system.name", "postgresql".to_owned())];
+                system.into_iter().chain(host).collect()
+            }
+        }
+    }
+
     /// Reads a tracking URI; `None` when it names no database at all, but a server or a workspace.
     ///
     /// `sqlite:///` is followed by a path (so a path from the root makes four slashes), a driver after `+` is MLflow's own

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use calls::Failure;
 use rusqlite::ErrorCode;
 
 use crate::filter::Refusal;
@@ -71,6 +72,23 @@ pub enum DatabaseError {
     /// What is kept outside of the database cannot be read or written.
     #[error("an artifact cannot be read or written: {0}")]
     Artifact(#[source] object_store::Error),
+}
+
+impl Failure for DatabaseError {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) | Self::SpansNotFound(_) => "not_found",
+            Self::Refused(_) => "rejected",
+            Self::ReadOnly { .. } => "denied",
+            Self::Address(_) | Self::UnknownSchema { .. } | Self::ArtifactsElsewhere(_) => "absent",
+            Self::Busy(_) => "no_connection",
+            Self::Unreachable(_) => "unreachable",
+            Self::Timeout(_) => "timeout",
+            Self::LeftAlone(_) => "left_alone",
+            Self::Failed(_) | Self::Artifact(_) => "failed",
+            Self::Unreadable { .. } => "unreadable",
+        }
+    }
 }
 
 /// What the driver of a database says.

@@ -42,6 +42,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breaker::{Breaker, BreakerPolicy, BreakerReport};
+use calls::Calls;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use error::DatabaseError;
@@ -87,6 +88,7 @@ struct Inner {
     limit: Duration,
     schema: SeenSchema,
     artifacts: Artifacts,
+    calls: Calls,
 }
 
 impl MlflowStore {
@@ -121,6 +123,7 @@ impl MlflowStore {
             )?,
             writing: Pool::open(&address, Purpose::Writing, limit, &breaker)?,
             watching: Pool::open(&address, Purpose::Reading(1), limit, &breaker)?,
+            calls: Calls::to(address.peer()),
             breaker,
             address,
             limit,
@@ -166,6 +169,11 @@ impl MlflowStore {
             Address::Sqlite(_) => None,
             Address::Postgres(_) => Some(self.0.breaker.report()),
         }
+    }
+
+    /// What is counted of calls: of those that are made by it.
+    pub fn calls(&self) -> &Calls {
+        &self.0.calls
     }
 
     fn dialect(&self) -> Dialect {

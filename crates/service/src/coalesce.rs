@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use dashmap::{DashMap, Entry};
+use opentelemetry::trace::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -80,13 +81,15 @@ where
         let (tell, outcome) = watch::channel(None);
         let begun = Instant::now();
         let (work, key_of_task, flights) = (work(), key.clone(), Arc::clone(&self.0));
-        let task = tokio::spawn(async move {
+        let flight = async move {
             let result = work.await;
             // First out of the map, so that nobody joins finished work and takes it for new.
             flights.remove_if(&key_of_task, |_, (other, _)| *other == number);
             // Nobody waiting is no error.
             let _ = tell.send(Some(result));
-        });
+        };
+        // In the trace of the one who started it.
+        let task = tokio::spawn(flight.with_current_context());
         let flight = Arc::new(Flight {
             key: key.clone(),
             number,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use opentelemetry::trace::FutureExt as _;
+
 use crate::Services;
 use crate::cache::{Thing, Touches};
 use crate::error::ServiceError;
@@ -57,7 +59,7 @@ impl Services {
         let touches = self.cache.touches();
         let (services, told) = (self.clone(), things.clone());
         let mut done = TouchWhenDone { touches, things };
-        let task = self.writes.spawn(async move {
+        let write = async move {
             let result = work.await;
             if result.as_ref().is_err_and(did_nothing) {
                 done.things.clear();
@@ -66,7 +68,8 @@ impl Services {
             drop(done);
             services.tell_peers(told).await;
             result
-        });
+        };
+        let task = self.writes.spawn(write.with_current_context());
         waiting(task).await.unwrap_or(Err(ServiceError::Interrupted))
     }
 }

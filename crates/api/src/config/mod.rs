@@ -10,6 +10,7 @@ mod mlflow;
 mod model;
 mod reviews;
 mod server;
+mod traces;
 
 use std::ffi::OsStr;
 
@@ -24,6 +25,7 @@ pub use mlflow::{Keepalive, MlflowArgs, UpstreamConfig};
 pub use model::ModelArgs;
 pub use reviews::{ReviewArgs, ReviewsIn};
 pub use server::ServerArgs;
+pub use traces::{OtlpProtocol, OtlpTarget, TraceArgs};
 
 /// Serves traces of MLflow and Databricks to the review app: fast, complete and by many users at once.
 #[derive(Debug, Parser)]
@@ -77,6 +79,9 @@ pub struct Config {
     /// What is logged.
     #[command(flatten)]
     pub logs: LogArgs,
+    /// Where our own traces are sent.
+    #[command(flatten)]
+    pub traces: TraceArgs,
 }
 
 impl Cli {
@@ -149,6 +154,8 @@ pub enum ConfigError {
         "TRACE_SERVER_LOG {0:?} is not a log filter; use a level (info) or levels by target (info,mlflow_client=debug)"
     )]
     LogFilter(String),
+    #[error("OTEL_EXPORTER_OTLP_ENDPOINT {0}")]
+    Otlp(String),
     #[error("TRACE_SERVER_STATIC_DIR {0:?} holds no index.html")]
     StaticDir(std::path::PathBuf),
     #[error("OPENAI_BASE_URL is no address; use http://HOST/v1 or https://HOST/v1")]

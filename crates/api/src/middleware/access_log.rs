@@ -15,6 +15,7 @@ use service::Waiting;
 
 use super::observe::{Observing, Queued, told};
 use super::request_id::RequestId;
+use super::request_span::{End, RequestSpan};
 use crate::metrics::Outcome;
 use crate::problem::Problem;
 use crate::respond::X_CACHE;
@@ -34,6 +35,7 @@ pub(super) struct AccessLine {
     bytes: u64,
     is_whole: bool,
     route: Arc<str>,
+    span: RequestSpan,
     observing: Arc<Observing>,
 }
 
@@ -49,7 +51,12 @@ pub(super) struct Times {
 }
 
 impl AccessLine {
-    pub(super) fn begin(request: &Request, route: Arc<str>, observing: Arc<Observing>) -> Self {
+    pub(super) fn begin(
+        request: &Request,
+        route: Arc<str>,
+        span: RequestSpan,
+        observing: Arc<Observing>,
+    ) -> Self {
         Self {
             begun: Instant::now(),
             request_id: RequestId::of(request.headers()),
@@ -62,6 +69,7 @@ impl AccessLine {
             bytes: 0,
             is_whole: false,
             route,
+            span,
             observing,
         }
     }
@@ -92,6 +100,22 @@ impl AccessLine {
         &self.times
     }
 
+    pub(super) fn span(&self) -> &RequestSpan {
+        &self.span
+    }
+
+    fn end_span(&self) {
+        self.span.end(&End {
+            request_id: self.request_id.as_str(),
+            status: self.status,
+            cache: self.cache.as_ref(),
+            cause: self.cause.as_deref(),
+            times: &self.times,
+            bytes: self.bytes,
+            is_whole: self.is_whole,
+        });
+    }
+
     fn count(&self) {
         let left = self.begun.elapsed();
         self.observing.metrics.count(&Outcome {
@@ -108,6 +132,7 @@ impl AccessLine {
 impl Drop for AccessLine {
     fn drop(&mut self) {
         self.count();
+        let trace_id = self.span.trace_id();
         // Milliseconds to the microsecond: more is noise.
         let ms = |time: Duration| (time.as_secs_f64() * 1_000_000.0).round() / 1000.0;
         macro_rules! line {
@@ -115,6 +140,7 @@ impl Drop for AccessLine {
                 tracing::$level!(
                     target: "access",
                     request_id = self.request_id.as_str(),
+                    trace_id,
                     method = self.method.as_str(),
                     path = self.path,
                     status = self.status.map(|status| status.as_u16()),
@@ -139,6 +165,7 @@ impl Drop for AccessLine {
                 line!(warn, "request");
             }
         }
+        self.end_span();
     }
 }
 

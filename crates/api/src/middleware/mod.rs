@@ -11,6 +11,7 @@ mod observe;
 mod origin;
 mod problems;
 mod request_id;
+mod request_span;
 mod trailing_slash;
 
 use std::panic::AssertUnwindSafe;
@@ -86,7 +87,7 @@ pub(crate) fn around(router: Router, bounds: Bounds, observer: Observer) -> Rout
 async fn outermost(State(watcher): State<Observer>, request: Request, next: Next) -> Response {
     let observed = watcher.begin(&request);
     let (is_head, coding) = (request.method() == Method::HEAD, preferred(request.headers()));
-    let answer = observed.waiting().of(next.run(request)).await;
+    let answer = observed.around(next.run(request)).await;
     let response = problems::render(answer, &observed);
     let mut response = compression::encode(response, coding, is_head).await;
     hardening::harden(response.headers_mut());

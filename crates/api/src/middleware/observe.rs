@@ -8,10 +8,11 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue};
-use service::Waiting;
 
 use super::access_log::{AccessLine, LoggedBody};
+use super::is_of_watchers;
 use super::request_id::{RequestId, X_REQUEST_ID};
+use super::request_span::RequestSpan;
 use crate::metrics::{RequestMetrics, Routes};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -33,6 +34,7 @@ pub(super) struct Observing {
     pub(super) metrics: RequestMetrics,
     routes: Routes,
     pub(super) slow: Duration,
+    is_traced: bool,
 }
 
 /// How long a request waited for its turn; said of an answer.
@@ -40,20 +42,28 @@ pub(super) struct Observing {
 pub(super) struct Queued(pub(super) Duration);
 
 impl Observer {
-    /// One that takes longer than `slow` until its answer begins is warned of.
-    pub(crate) fn new(metrics: RequestMetrics, routes: Routes, slow: Duration) -> Self {
+    /// One that takes longer than `slow` until its answer begins is warned of. Where `is_traced`, each is a span, but those of
+    /// watchers.
+    pub(crate) fn new(metrics: RequestMetrics, routes: Routes, slow: Duration, is_traced: bool) -> Self {
         Self(Arc::new(Observing {
             metrics,
             routes,
             slow,
+            is_traced,
         }))
     }
 
     /// Gives the request an id. One line is logged when the answer's body is sent or given up, or when this is dropped
     /// because nobody waits for an answer.
     pub(super) fn begin(&self, request: &Request) -> Observed {
-        let route = self.0.routes.of(request.uri().path());
-        Observed(AccessLine::begin(request, route, Arc::clone(&self.0)))
+        let path = request.uri().path();
+        let route = self.0.routes.of(path);
+        let span = if self.0.is_traced && !is_of_watchers(path) {
+            RequestSpan::begin(request, &route)
+        } else {
+            RequestSpan::default()
+        };
+        Observed(AccessLine::begin(request, route, span, Arc::clone(&self.0)))
     }
 }
 
@@ -69,9 +79,10 @@ impl Observed {
         self.0.path()
     }
 
-    /// Where it is noted how long it waits for others.
-    pub(super) fn waiting(&self) -> Waiting {
-        self.0.times().waiting.clone()
+    /// Does what the request asks for: in its trace, and how long it waits for others is noted.
+    pub(super) async fn around<T>(&self, work: impl Future<Output = T>) -> T {
+        let waiting = self.0.times().waiting.clone();
+        self.0.span().around(waiting.of(work)).await
     }
 
     /// Gives the response the request's id, and where the time until it began went, in ms: `server-timing: total;dur=…`,

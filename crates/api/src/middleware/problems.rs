@@ -90,6 +90,7 @@ mod tests {
                 RequestMetrics::default(),
                 Routes::new(std::iter::empty()),
                 Duration::MAX,
+                false,
             ),
         );
         let request = Request::get("/broken")

@@ -6,13 +6,13 @@ mod resolve;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use calls::Calls;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use resolve::{AuthSettings, ConfigError, TrackingServer};
 
 use crate::error::ClientError;
-use crate::metrics::CallMetrics;
 use oauth::TokenCache;
 
 /// Credentials for the server. `Debug` never shows a secret.
@@ -64,7 +64,7 @@ impl Authenticator {
     pub(crate) fn new(
         server: &TrackingServer,
         http: reqwest::Client,
-        metrics: &CallMetrics,
+        calls: &Calls,
     ) -> Result<Self, ConfigError> {
         Ok(match &server.credentials {
             Credentials::None => Self::None,
@@ -81,7 +81,7 @@ impl Authenticator {
                 server.base_url.clone(),
                 client_id.clone(),
                 client_secret.clone(),
-                metrics.clone(),
+                calls.clone(),
             )),
         })
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use calls::Calls;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -12,7 +13,6 @@ use url::Url;
 
 use super::{bearer, resolve::ConfigError};
 use crate::error::{ClientError, TransportError};
-use crate::metrics::CallMetrics;
 
 const OPERATION: &str = "oauth.token";
 /// A token is renewed in the background when less than this part of its life is left.
@@ -35,7 +35,7 @@ struct Inner {
     host: Url,
     client_id: String,
     client_secret: SecretString,
-    metrics: CallMetrics,
+    calls: Calls,
     /// The lock is held while a token is fetched: whoever waits for it finds the fresh token, or the failure.
     state: Mutex<State>,
     renewal: Mutex<()>,
@@ -92,14 +92,14 @@ impl TokenCache {
         host: Url,
         client_id: String,
         client_secret: SecretString,
-        metrics: CallMetrics,
+        calls: Calls,
     ) -> Self {
         Self(Arc::new(Inner {
             http,
             host,
             client_id,
             client_secret,
-            metrics,
+            calls,
             state: Mutex::default(),
             renewal: Mutex::new(()),
         }))
@@ -191,7 +191,7 @@ impl From<Failure> for ClientError {
 impl Inner {
     async fn fetch(&self) -> Result<Token, ClientError> {
         let fetched = self.ask().await;
-        self.metrics.count_token(&fetched);
+        self.calls.count_token(&fetched);
         fetched
     }
 

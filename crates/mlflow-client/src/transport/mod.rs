@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use breaker::{Breaker, BreakerReport, BreakerState};
 use bytes::Bytes;
-use prometheus_client::registry::Registry;
+use calls::Calls;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, redirect};
 use secrecy::SecretString;
@@ -25,7 +25,6 @@ use crate::auth::{Authenticator, ConfigError};
 use crate::capabilities::Flavor;
 use crate::config::{ClientConfig, Timeouts};
 use crate::error::{Answers, ClientError};
-use crate::metrics::CallMetrics;
 use retry::Retries;
 use reuse::Reuse;
 
@@ -58,7 +57,7 @@ pub(crate) struct Line {
     /// Before the cloud store that the server signs URLs of.
     store_breaker: Breaker,
     max_buffered_bytes: usize,
-    metrics: CallMetrics,
+    calls: Calls,
 }
 
 impl Transport {
@@ -67,8 +66,8 @@ impl Transport {
         let fresh = http_client(config, 0)?;
         let scheme = config.server.base_url.scheme();
         let reuse = Reuse::new(config.pool.reuse, scheme, pooled.clone(), fresh);
-        let metrics = CallMetrics::default();
-        let authenticator = Arc::new(Authenticator::new(&config.server, pooled, &metrics)?);
+        let calls = Calls::to(peer(&config.server.base_url));
+        let authenticator = Arc::new(Authenticator::new(&config.server, pooled, &calls)?);
         let line = Arc::new(Line {
             base_url: config.server.base_url.clone(),
             flavor: config.server.flavor,
@@ -79,7 +78,7 @@ impl Transport {
             breaker: Breaker::new(config.breaker),
             store_breaker: Breaker::new(config.breaker),
             max_buffered_bytes: config.max_buffered_bytes,
-            metrics,
+            calls,
         });
         Ok(Self { authenticator, line })
     }
@@ -149,8 +148,8 @@ impl Transport {
             let body = self.send(call).await?.whole(limit).await?;
             Ok(String::from_utf8_lossy(&body).into_owned())
         };
-        let counted = self.metrics.begin(call.operation);
-        counted.end(within(call.operation, deadline, read).await)
+        let answer = within(call.operation, deadline, read);
+        self.calls.of(call.operation, answer).await
     }
 
     /// Sends a call that takes long by nature, and reads its answer whole: at most `limit` bytes, within `deadline` and not
@@ -170,9 +169,9 @@ impl Transport {
                 answer => answer.map(Ok),
             }
         };
-        let counted = self.metrics.begin(call.operation);
         let retrying = self.retrying(call.operation, true, attempt);
-        counted.end(within(call.operation, deadline, retrying).await.flatten())
+        let answer = async { within(call.operation, deadline, retrying).await.flatten() };
+        self.calls.of(call.operation, answer).await
     }
 
     /// Opens a signed URL of a cloud store.
@@ -232,9 +231,9 @@ impl Transport {
         [self.breaker.report(), self.store_breaker.report()]
     }
 
-    /// What is counted of calls is told there from now on.
-    pub(crate) fn register_metrics(&self, registry: &mut Registry) {
-        self.metrics.register(registry);
+    /// What is counted of calls.
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// Whether the server is left alone for now.
@@ -262,26 +261,23 @@ impl Transport {
         operation: &'static str,
         work: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<T, ClientError> {
-        let counted = self.metrics.begin(operation);
-        let pass = match breaker.enter() {
-            Ok(pass) => pass,
-            Err(refused) => {
-                return counted.end(Err(ClientError::LeftAlone {
-                    operation,
-                    retry_after: refused.retry_after,
-                }));
+        let call = async {
+            let pass = breaker.enter().map_err(|refused| ClientError::LeftAlone {
+                operation,
+                retry_after: refused.retry_after,
+            })?;
+            let result = within(operation, self.timeouts.call, work).await;
+            match result
+                .as_ref()
+                .map_or_else(ClientError::proves, |_| Some(Answers::Yes))
+            {
+                Some(Answers::Yes) => pass.succeeded(),
+                Some(Answers::No) => pass.failed(),
+                None => drop(pass),
             }
+            result
         };
-        let result = within(operation, self.timeouts.call, work).await;
-        match result
-            .as_ref()
-            .map_or_else(ClientError::proves, |_| Some(Answers::Yes))
-        {
-            Some(Answers::Yes) => pass.succeeded(),
-            Some(Answers::No) => pass.failed(),
-            None => drop(pass),
-        }
-        counted.end(result)
+        self.calls.of(operation, call).await
     }
 
     async fn retrying<T, F>(
@@ -303,7 +299,7 @@ impl Transport {
                 return Err(error);
             };
             tracing::debug!(operation, %error, pause_ms = pause.as_millis(), "trying again");
-            self.metrics.count_retry(operation);
+            self.calls.count_retry(operation, &error);
             tokio::time::sleep(pause).await;
         }
     }
@@ -345,9 +341,10 @@ impl Transport {
             .client()
             .request(call.method.clone(), self.url(&call.path))
             .query(&call.query);
-        if let Some(value) = authorization {
-            request = request.header(header::AUTHORIZATION, value);
-        }
+        let mut headers = HeaderMap::new();
+        calls::inject(&mut headers);
+        headers.extend(authorization.map(|value| (header::AUTHORIZATION, value)));
+        request = request.headers(headers);
         if let Some(body) = &call.body {
             request = request
                 .header(header::CONTENT_TYPE, call.content_type)
@@ -464,6 +461,17 @@ fn malformed_header(operation: &'static str) -> ClientError {
         operation,
         reason: "a header for the signed URL is not a header".to_owned(),
     }
+}
+
+/// What our own traces say of the server.
+fn peer(url: &Url) -> impl Iterator<Item = (&'static str, String)> {
+    let address = url.host_str().map(|host| ("server.address", host.to_owned()));
+    let port = url
+        .port_or_known_default()
+        .map(|port| ("server.port", port.to_string()));
+    [Some(("peer.service", "mlflow".to_owned())), address, port]
+        .into_iter()
+        .flatten()
 }
 
 /// Redirects are not followed: an API does not redirect, and a login page is no answer.

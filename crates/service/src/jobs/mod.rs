@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use domain::{Job, JobKind, JobStatus};
+use opentelemetry::trace::FutureExt as _;
 use store::{BegunJob, Store};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -126,7 +127,8 @@ impl Jobs {
     {
         let (jobs, subject, by) = (Arc::clone(self), subject.to_owned(), by.to_owned());
         // One that is written down must be worked on.
-        let begun = tokio::spawn(async move { jobs.begin_here(kind, &subject, &by, wanted).await });
+        let beginning = async move { jobs.begin_here(kind, &subject, &by, wanted).await };
+        let begun = tokio::spawn(beginning.with_current_context());
         begun.await.unwrap_or(Err(ServiceError::Interrupted))
     }
 
@@ -169,10 +171,11 @@ impl Jobs {
             stop,
         };
         let wanted = work.in_turn(teller.clone(), wanted(teller));
-        self.tasks.spawn(async move {
+        let watched = async move {
             work.watch(wanted).await;
             drop(place);
-        });
+        };
+        self.tasks.spawn(watched.with_current_context());
         Ok(job)
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::{JobStatus, RunId};
 use futures::future::BoxFuture;
+use opentelemetry::trace::FutureExt as _;
 use store::JobEnd;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
@@ -99,7 +100,7 @@ impl Work {
         wanted: impl Future<Output = Result<InTurn, String>> + Send + 'static,
     ) -> Result<InTurn, Option<String>> {
         // Dropped with this, wherever it ends.
-        let task = AbortOnDropHandle::new(tokio::spawn(wanted));
+        let task = AbortOnDropHandle::new(tokio::spawn(wanted.with_current_context()));
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(None),
@@ -113,7 +114,7 @@ impl Work {
     async fn stored(&mut self, made: Made) -> Result<JobEnd, Option<String>> {
         self.lease.settle().await.map_err(told_of_loss)?;
         // Should the lease be lost now, it is stored all the same: it may be by half already.
-        let mut task = tokio::spawn(made.storing);
+        let mut task = tokio::spawn(made.storing.with_current_context());
         let run_id = tokio::select! {
             biased;
             done = &mut task => done,

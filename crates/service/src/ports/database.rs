@@ -33,19 +33,26 @@ impl From<StoredSpans> for SpanBody {
 #[async_trait]
 impl TraceSource for MlflowStore {
     async fn search_traces(&self, search: &SearchTraces) -> Result<TracePage, UpstreamError> {
-        Ok(self.search_traces(search).await?)
+        Ok(self
+            .calls()
+            .of("traces.search", self.search_traces(search))
+            .await?)
     }
 
     async fn get_trace_info(&self, id: &TraceId) -> Result<TraceInfo, UpstreamError> {
-        Ok(self.get_trace_info(id).await?)
+        Ok(self.calls().of("traces.info", self.get_trace_info(id)).await?)
     }
 
     async fn get_trace_infos(&self, ids: &[TraceId]) -> Result<Option<Vec<TraceInfo>>, UpstreamError> {
-        Ok(Some(self.get_trace_infos(ids).await?))
+        Ok(Some(
+            self.calls()
+                .of("traces.batch_infos", self.get_trace_infos(ids))
+                .await?,
+        ))
     }
 
     async fn open_spans(&self, id: &TraceId) -> Result<SpanBody, UpstreamError> {
-        Ok(self.open_spans(id).await?.into())
+        Ok(self.calls().of("traces.spans", self.open_spans(id)).await?.into())
     }
 
     async fn read_many_spans(
@@ -53,23 +60,33 @@ impl TraceSource for MlflowStore {
         ids: &[TraceId],
         bytes: usize,
     ) -> Result<Option<HashMap<TraceId, Vec<Bytes>>>, UpstreamError> {
-        Ok(Some(self.read_many_spans(ids, bytes).await?))
+        Ok(Some(
+            self.calls()
+                .of("traces.batch_spans", self.read_many_spans(ids, bytes))
+                .await?,
+        ))
     }
 
     async fn get_experiment(&self, id: &ExperimentId) -> Result<Experiment, UpstreamError> {
-        Ok(self.get_experiment(id).await?)
+        Ok(self
+            .calls()
+            .of("experiments.get", self.get_experiment(id))
+            .await?)
     }
 
     async fn get_run(&self, id: &RunId) -> Result<Run, UpstreamError> {
-        Ok(self.get_run(id).await?)
+        Ok(self.calls().of("runs.get", self.get_run(id)).await?)
     }
 
     async fn get_artifact(&self, run: &Run, path: &str) -> Result<Option<Bytes>, UpstreamError> {
-        Ok(self.get_artifact(run, path).await?)
+        Ok(self
+            .calls()
+            .of("artifacts.get", self.get_artifact(run, path))
+            .await?)
     }
 
     async fn search_runs(&self, search: &SearchRuns) -> Result<RunPage, UpstreamError> {
-        Ok(self.search_runs(search).await?)
+        Ok(self.calls().of("runs.search", self.search_runs(search)).await?)
     }
 
     async fn current_user(&self) -> Result<Option<CurrentUser>, UpstreamError> {
@@ -93,11 +110,17 @@ impl TraceSink for MlflowStore {
         trace: &TraceId,
         new: &NewAssessment,
     ) -> Result<Assessment, UpstreamError> {
-        Ok(self.create_assessment(trace, new).await?)
+        Ok(self
+            .calls()
+            .of("assessments.create", self.create_assessment(trace, new))
+            .await?)
     }
 
     async fn get_assessment(&self, trace: &TraceId, id: &AssessmentId) -> Result<Assessment, UpstreamError> {
-        Ok(self.get_assessment(trace, id).await?)
+        Ok(self
+            .calls()
+            .of("assessments.get", self.get_assessment(trace, id))
+            .await?)
     }
 
     async fn update_assessment(
@@ -106,23 +129,32 @@ impl TraceSink for MlflowStore {
         id: &AssessmentId,
         update: &AssessmentUpdate,
     ) -> Result<Assessment, UpstreamError> {
-        Ok(self.update_assessment(trace, id, update).await?)
+        Ok(self
+            .calls()
+            .of("assessments.update", self.update_assessment(trace, id, update))
+            .await?)
     }
 
     async fn create_run(&self, new: &NewRun) -> Result<Run, UpstreamError> {
-        Ok(self.create_run(new).await?)
+        Ok(self.calls().of("runs.create", self.create_run(new)).await?)
     }
 
     async fn update_run(&self, run: &RunId, update: &RunUpdate) -> Result<(), UpstreamError> {
-        Ok(self.update_run(run, update).await?)
+        Ok(self
+            .calls()
+            .of("runs.update", self.update_run(run, update))
+            .await?)
     }
 
     async fn set_run_tags(&self, run: &RunId, tags: &[RunTag]) -> Result<(), UpstreamError> {
-        Ok(self.set_run_tags(run, tags).await?)
+        Ok(self
+            .calls()
+            .of("runs.log_batch", self.set_run_tags(run, tags))
+            .await?)
     }
 
     async fn delete_run(&self, run: &RunId) -> Result<(), UpstreamError> {
-        Ok(self.delete_run(run).await?)
+        Ok(self.calls().of("runs.delete", self.delete_run(run)).await?)
     }
 
     async fn put_artifact(
@@ -132,10 +164,16 @@ impl TraceSink for MlflowStore {
         content: Bytes,
         _: &'static str,
     ) -> Result<(), UpstreamError> {
-        Ok(self.put_artifact(run, path, content).await?)
+        Ok(self
+            .calls()
+            .of("artifacts.put", self.put_artifact(run, path, content))
+            .await?)
     }
 
     async fn link_traces(&self, run: &RunId, traces: &[TraceId]) -> Result<(), UpstreamError> {
-        Ok(self.link_traces(run, traces).await?)
+        Ok(self
+            .calls()
+            .of("traces.link_to_run", self.link_traces(run, traces))
+            .await?)
     }
 }

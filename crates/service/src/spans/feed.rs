@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::TraceId;
+use opentelemetry::trace::FutureExt as _;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -159,14 +160,15 @@ impl SpanFeed {
             feed: Arc::clone(self),
             closed: Some(closed),
         };
-        let task = tokio::spawn(async move {
+        let read = async move {
             let mut guard = guard;
             let end = match feed.read(open, &mut guard).await {
                 Ok(set) => End::Complete(set),
                 Err(error) => End::Failed(error),
             };
             guard.end(end);
-        });
+        };
+        let task = tokio::spawn(read.with_current_context());
         self.state().task = Some(task.abort_handle());
     }
 

@@ -15,7 +15,7 @@ use crate::config::LogFormat;
 ///
 /// Lines are written by a thread of their own: a reader of our output who does not read must not stop the requests.
 /// When it lags by more than 128,000 lines, further ones are dropped.
-pub fn start(filter: EnvFilter, format: LogFormat) -> WorkerGuard {
+pub(super) fn start(filter: EnvFilter, format: LogFormat) -> WorkerGuard {
     let is_terminal = std::io::stdout().is_terminal();
     let (writer, guard) = tracing_appender::non_blocking(std::io::stdout());
     let registry = tracing_subscriber::registry().with(filter);
