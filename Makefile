@@ -22,7 +22,7 @@ run-mlflow: ## serve a real MLflow server with sample traces
 
 test: lint deny ## lint, then all tests against real servers: MLflow, new, old and on PostgreSQL; then fuzz
 	$(CARGO) build --locked --workspace
-	tests/debian.py nginx=nginx-light
+	tests/debian.py nginx=nginx-light prometheus=prometheus
 	TRACE_SERVER_STATIC=$$(deploy/static.sh || true) tests/postgres/serve.py -- $(SERVE) -- $(SERVE) --version 2.22.1 --env-prefix MLFLOW2 -- \
 	    $(SERVE) --store TEST_POSTGRES_URL --env-prefix MLFLOWPG --workers 1 -- tests/run_tests.sh
 	$(MAKE) --no-print-directory fuzz

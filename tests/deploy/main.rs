@@ -11,6 +11,7 @@
 mod compose;
 mod databricks;
 mod image;
+mod prometheus;
 mod replicas;
 
 use std::path::{Path, PathBuf};
