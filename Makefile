@@ -6,7 +6,7 @@ SERVE := tests/mlflow/serve.py
 SAMPLES := target/mlflow/samples
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-mlflow test lint deny schema fuzz bench soak openapi static databricks-bundle
+.PHONY: help run run-mlflow test lint deny schema fuzz bench soak documents static databricks-bundle
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,5 +56,7 @@ static: ## build the binary that needs nothing beside it: x86-64, musl
 databricks-bundle: ## make target/databricks, ready to be uploaded; FRONTEND=FOLDER and DEVELOPERS=a@example.com,… go with it
 	deploy/databricks/bundle.sh "$$(deploy/static.sh)" target/databricks "$(FRONTEND)"
 
-openapi: ## write openapi/openapi.json anew
-	$(CARGO) run --locked --quiet --package trace-server -- openapi > openapi/openapi.json
+documents: ## write openapi/openapi.json and docs/configuration.md anew, from the code
+	$(CARGO) build --locked --quiet --package trace-server
+	target/debug/trace-server openapi > openapi/openapi.json
+	target/debug/trace-server settings > docs/configuration.md

@@ -23,7 +23,7 @@ async fn the_committed_document_is_the_served_one() {
         .unwrap();
     assert!(
         document == committed(),
-        "openapi/openapi.json is out of date: run `make openapi`"
+        "openapi/openapi.json is out of date: run `make documents`"
     );
     let (printed, _) = TraceServer::command(&["openapi"], &[]).await;
     assert!(printed == document);

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use api::config::{Cli, Command, Config, ServerArgs};
+use api::config::{self, Cli, Command, Config, ServerArgs};
 use api::demo::Stage;
 use api::telemetry::{self, Telemetry};
 use api::upstream::Upstream;
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Some(Command::Demo(config)) => demo(*config),
         Some(Command::Health(server)) => return health(&server),
         Some(Command::Openapi) => print_openapi(),
+        Some(Command::Settings) => print(&config::markdown()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -120,5 +121,9 @@ fn health(server: &ServerArgs) -> ExitCode {
 
 fn print_openapi() -> Result<(), Box<dyn Error>> {
     let config = Cli::without_environment()?.config;
-    Ok(io::stdout().write_all(wiring::openapi(&config)?.as_bytes())?)
+    print(&wiring::openapi(&config)?)
+}
+
+fn print(text: &str) -> Result<(), Box<dyn Error>> {
+    Ok(io::stdout().write_all(text.as_bytes())?)
 }

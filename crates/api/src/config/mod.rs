@@ -4,6 +4,7 @@
 
 mod access;
 mod cache;
+mod document;
 mod limits;
 mod logs;
 mod mlflow;
@@ -19,6 +20,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use access::{AccessArgs, AskedAs};
 pub use cache::CacheArgs;
+pub use document::markdown;
 pub use limits::LimitArgs;
 pub use logs::{LogArgs, LogFormat};
 pub use mlflow::{Keepalive, MlflowArgs, UpstreamConfig};
@@ -50,6 +52,8 @@ pub enum Command {
     Health(Box<ServerArgs>),
     /// Prints the OpenAPI document.
     Openapi,
+    /// Prints all settings as a page of Markdown.
+    Settings,
 }
 
 /// All settings.
@@ -194,16 +198,5 @@ mod tests {
             .map(|argument| argument.get_id().to_string())
             .collect();
         assert!(without.is_empty(), "{without:?}");
-    }
-
-    #[test]
-    fn the_readme_names_every_setting() {
-        let readme = include_str!("../../../../README.md");
-        let unnamed: Vec<_> = Cli::command()
-            .get_arguments()
-            .filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()))
-            .filter(|name| !readme.contains(&format!("`{name}`")))
-            .collect();
-        assert!(unnamed.is_empty(), "{unnamed:?}");
     }
 }
