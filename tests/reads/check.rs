@@ -4,6 +4,7 @@ use harness::{ChatServer, TOKEN, TraceServer, Upstream, Workspace};
 
 async fn check(settings: &[(&str, &str)]) -> (String, bool) {
     let (text, status) = TraceServer::command(&["check"], settings).await;
+    assert!(!text.contains('\x1b'), "colours are for terminals: {text:?}");
     (text, status.success())
 }
 

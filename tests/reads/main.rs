@@ -11,6 +11,7 @@ mod conditions;
 mod corrupt;
 mod databricks;
 mod errors;
+mod export;
 mod fallbacks;
 mod frontend;
 mod hostile;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use anstyle::{AnsiColor, Style};
 use domain::{ExperimentId, SearchTraces, TraceId};
 use futures::StreamExt;
 use mlflow_client::{ClientError, Flavor, MlflowClient};
@@ -30,6 +31,10 @@ pub async fn run(config: &Config, out: &mut dyn Write) -> ExitCode {
     }
 }
 
+// Whoever is no terminal is spared them by the writer.
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
 struct Report<'a> {
     out: &'a mut dyn Write,
     has_failed: bool,
@@ -37,7 +42,7 @@ struct Report<'a> {
 
 impl Report<'_> {
     fn works(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.out, "✓ {text}")
+        writeln!(self.out, "{GOOD}✓{GOOD:#} {text}")
     }
 
     fn notes(&mut self, text: &str) -> io::Result<()> {
@@ -46,7 +51,7 @@ impl Report<'_> {
 
     fn fails(&mut self, text: &str, fix: &str) -> io::Result<()> {
         self.has_failed = true;
-        writeln!(self.out, "✗ {text}\n  fix: {fix}")
+        writeln!(self.out, "{BAD}✗{BAD:#} {text}\n  fix: {fix}")
     }
 
     async fn all_steps(&mut self, config: &Config) -> io::Result<()> {

@@ -11,6 +11,7 @@ mod connections;
 pub mod demo;
 #[cfg(feature = "doors")]
 pub mod doors;
+pub mod export;
 pub mod extract;
 pub mod frontend;
 pub mod id_rules;

@@ -4,12 +4,12 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use api::config::{self, Cli, Command, Config, ServerArgs};
+use api::config::{self, Cli, Command, Config, ExportArgs, ServerArgs};
 use api::demo::Stage;
 use api::telemetry::{self, Telemetry};
 use api::upstream::Upstream;
 use api::wiring::Server;
-use api::{check, probe, serve, wiring};
+use api::{check, export, probe, serve, wiring};
 use tikv_jemallocator::Jemalloc;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -24,9 +24,12 @@ fn main() -> ExitCode {
         None => serve(&cli.config),
         Some(Command::Check(config)) => return check(&config),
         Some(Command::Demo(config)) => demo(*config),
+        Some(Command::Export(args)) => export(*args),
         Some(Command::Health(server)) => return health(&server),
         Some(Command::Openapi) => print_openapi(),
         Some(Command::Settings) => print(&config::markdown()),
+        Some(Command::Completions { shell }) => print(&config::completions(shell)),
+        Some(Command::Man) => print(&config::manual()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,6 +63,11 @@ fn demo(mut config: Config) -> Result<(), Box<dyn Error>> {
         };
         run(server, |base| stage.suggest(base, &session, &mut io::stderr())).await
     })
+}
+
+fn export(args: ExportArgs) -> Result<(), Box<dyn Error>> {
+    let runtime = Runtime::new()?;
+    Ok(runtime.block_on(export::run(args))?)
 }
 
 /// What everything runs on, and what is told of it.
@@ -109,7 +117,7 @@ async fn run(server: Server, listening: impl FnOnce(&str) -> io::Result<()>) -> 
 
 fn check(config: &Config) -> ExitCode {
     match Runtime::new() {
-        Ok(runtime) => runtime.block_on(check::run(config, &mut io::stdout().lock())),
+        Ok(runtime) => runtime.block_on(check::run(config, &mut anstream::stdout())),
         Err(_) => ExitCode::FAILURE,
     }
 }

@@ -107,11 +107,8 @@ pub async fn server(config: &Config) -> Result<Server, WiringError> {
 /// # Errors
 /// As [`server`].
 pub fn openapi(config: &Config) -> Result<String, WiringError> {
-    let config_of_client = ClientConfig::new(
-        TrackingServer::resolve("http://127.0.0.1", &AuthSettings::default()).map_err(ConfigError::from)?,
-    );
-    let client = MlflowClient::new(&config_of_client).map_err(ConfigError::from)?;
     // Nobody is asked anything.
+    let client = client_of_nobody()?;
     let backend = Arc::new(DatabricksReviews::new(client.clone()));
     let upstream = Upstream::Server(client);
     let services = services(config, &upstream, backend, &Model::None, None)?;
@@ -123,6 +120,22 @@ pub fn openapi(config: &Config) -> Result<String, WiringError> {
         Metrics::new(|_| {}),
         CancellationToken::new(),
     ))?)
+}
+
+/// The use cases that read traces alone, and from where: no database of reviews is opened.
+///
+/// # Errors
+/// When a setting cannot be used.
+pub fn reader(config: &Config) -> Result<(Services, Upstream), ConfigError> {
+    let upstream = Upstream::of(&config.mlflow)?;
+    let reviews = Arc::new(DatabricksReviews::new(client_of_nobody()?));
+    let services = services(config, &upstream, reviews, &Model::None, None)?;
+    Ok((services, upstream))
+}
+
+fn client_of_nobody() -> Result<MlflowClient, ConfigError> {
+    let server = TrackingServer::resolve("http://127.0.0.1", &AuthSettings::default())?;
+    Ok(MlflowClient::new(&ClientConfig::new(server))?)
 }
 
 /// What is told of the upstream in the log. A database that is no MLflow's is refused here; one that cannot be reached yet

@@ -41,6 +41,11 @@ pub struct CacheArgs {
 }
 
 impl CacheArgs {
+    /// Keeps no answers, whatever is set.
+    pub fn keep_nothing(&mut self) {
+        self.size = ByteSize(0);
+    }
+
     /// The policy of the cache.
     pub fn policy(&self) -> CachePolicy {
         CachePolicy {

@@ -1,10 +1,12 @@
-//! All settings as a page of Markdown: `docs/configuration.md`, which a test holds against this.
+//! All settings for people: as a page of Markdown (`docs/configuration.md`, which a test holds against this), as a manual page, and
+//! for shells.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use clap::builder::PossibleValue;
 use clap::{Arg, CommandFactory};
+use clap_complete::Shell;
 
 use super::Cli;
 
@@ -49,6 +51,21 @@ pub fn markdown() -> String {
         );
     }
     page
+}
+
+/// What completes commands and flags in this shell.
+pub fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "trace-server", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+/// The manual page, in roff.
+pub fn manual() -> String {
+    let mut page = Vec::new();
+    // A vector takes any writing.
+    let _ = clap_mangen::Man::new(Cli::command()).render(&mut page);
+    String::from_utf8_lossy(&page).into_owned()
 }
 
 fn flag(argument: &Arg) -> String {

@@ -5,6 +5,7 @@
 mod access;
 mod cache;
 mod document;
+mod export;
 mod limits;
 mod logs;
 mod mlflow;
@@ -17,10 +18,12 @@ use std::ffi::OsStr;
 
 use clap::builder::Resettable;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
 
 pub use access::{AccessArgs, AskedAs};
 pub use cache::CacheArgs;
-pub use document::markdown;
+pub use document::{completions, manual, markdown};
+pub use export::{ExportArgs, ExportFormat};
 pub use limits::LimitArgs;
 pub use logs::{LogArgs, LogFormat};
 pub use mlflow::{Keepalive, MlflowArgs, UpstreamConfig};
@@ -48,12 +51,21 @@ pub enum Command {
     Check(Box<Config>),
     /// Serves sample traces and a labeling session from a folder of its own, which is gone at the end: needs no MLflow.
     Demo(Box<Config>),
+    /// Writes the traces of a search with their spans, one a line; goes on where it was broken off.
+    Export(Box<ExportArgs>),
     /// Asks the server that runs with these settings whether it is alive; for the health checks of containers.
     Health(Box<ServerArgs>),
     /// Prints the OpenAPI document.
     Openapi,
     /// Prints all settings as a page of Markdown.
     Settings,
+    /// Prints what completes commands and flags in a shell: `trace-server completions bash > /etc/bash_completion.d/trace-server`.
+    Completions {
+        /// For which shell.
+        shell: Shell,
+    },
+    /// Prints the manual page: `trace-server man > /usr/local/share/man/man1/trace-server.1`.
+    Man,
 }
 
 /// All settings.

@@ -1,0 +1,57 @@
+//! What `trace-server export` writes, and where.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::Config;
+
+/// Which traces are written, how, and where to.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// MLflow's trace filter, such as `status = 'ERROR'`; all traces unless given.
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// An experiment to look in; may be given several times. Unless given: `MLFLOW_EXPERIMENT_ID`.
+    #[arg(long = "experiment", value_name = "ID")]
+    pub experiments: Vec<String>,
+    /// Order, such as `execution_time_ms DESC`; may be given several times.
+    #[arg(long, value_name = "ORDER", default_value = "timestamp_ms ASC")]
+    pub order_by: Vec<String>,
+    /// So many traces at most.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    /// How a trace is written.
+    #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
+    pub format: ExportFormat,
+    /// The file to write; `-` for standard output. Until it is whole it is FILE.part, with FILE.plan beside it: the same
+    /// command goes on where it was broken off.
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+    /// Writes anew what is there already, whole or by half.
+    #[arg(long)]
+    pub force: bool,
+    /// From where.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// How a trace is written: one a line in either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// As `GET /api/traces/{trace_id}` answers it: info with assessments, spans as MLflow stores them.
+    Jsonl,
+    /// OTLP/JSON, as an OpenTelemetry collector reads and writes it in files: spans, with the trace's info as attributes of
+    /// their resource. No assessments.
+    Otlp,
+}
+
+impl ExportFormat {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+            Self::Otlp => "otlp",
+        }
+    }
+}

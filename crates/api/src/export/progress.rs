@@ -1,0 +1,79 @@
+//! How far an export is: a bar on a terminal, else a line now and then; on standard error.
+
+use std::time::{Duration, Instant};
+
+use bytesize::ByteSize;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::tell;
+
+/// Between two lines where there is no terminal.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+
+const BAR: &str = "{bar:30} {pos} of {len} traces, {msg}, {elapsed} ({eta} left)";
+
+pub(super) struct Progress {
+    bar: ProgressBar,
+    traces: u64,
+    written: u64,
+    gone: u64,
+    before: u64,
+    bytes: u64,
+    told_at: Instant,
+}
+
+impl Progress {
+    /// So many traces, of which so many were dealt with before.
+    pub(super) fn begin(traces: usize, before: usize) -> Self {
+        let (traces, before) = (traces as u64, before as u64);
+        // Draws nothing where standard error is no terminal.
+        let bar = ProgressBar::new(traces).with_position(before);
+        if let Ok(style) = ProgressStyle::with_template(BAR) {
+            bar.set_style(style);
+        }
+        if before > 0 {
+            tell(&format!("goes on after {before} of {traces} traces"));
+        }
+        Self {
+            bar,
+            traces,
+            written: 0,
+            gone: 0,
+            before,
+            bytes: 0,
+            told_at: Instant::now(),
+        }
+    }
+
+    pub(super) fn wrote(&mut self, bytes: u64) {
+        self.written += 1;
+        self.bytes += bytes;
+        self.bar.inc(1);
+        self.bar.set_message(ByteSize(self.bytes).to_string());
+        if self.bar.is_hidden() && self.told_at.elapsed() >= TOLD_EVERY {
+            self.told_at = Instant::now();
+            let (done, size) = (self.before + self.written + self.gone, ByteSize(self.bytes));
+            tell(&format!("{done} of {} traces, {size}", self.traces));
+        }
+    }
+
+    /// One was deleted since it was listed.
+    pub(super) fn is_gone(&mut self) {
+        self.gone += 1;
+        self.bar.inc(1);
+    }
+
+    pub(super) fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// What was done, in a line.
+    pub(super) fn told(&self) -> String {
+        let gone = match self.gone {
+            0 => String::new(),
+            gone => format!("; {gone} were deleted meanwhile"),
+        };
+        let size = ByteSize(self.bytes);
+        format!("{} traces written, {size}{gone}", self.written)
+    }
+}
