@@ -31,10 +31,11 @@ schema: ## fuzz every route from the OpenAPI document; SCHEMA_EXAMPLES=200 SCHEM
 	$(CARGO) build --locked --package trace-server
 	$(SERVE) -- tests/schema/run.py target/debug/trace-server
 
-lint: ## formatting, clippy, documentation
+lint: ## formatting, clippy, documentation and its links
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+	tests/links.py
 
 deny: ## licenses, sources, bans and known holes of what we are built from
 	tests/deny.sh
