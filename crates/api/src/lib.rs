@@ -13,7 +13,6 @@ pub mod demo;
 pub mod doors;
 pub mod extract;
 pub mod frontend;
-pub mod id_rules;
 pub mod metrics;
 pub mod middleware;
 pub mod openapi;
