@@ -60,7 +60,7 @@ class Clients:
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
-        self.env = environment_without("TRACE_SERVER", "npm_config_") | QUIET | demo.LOOPBACK
+        self.env = environment_without("TRACE_SERVER") | QUIET | demo.LOOPBACK
         self.python = Path()
 
     def install(self) -> None:
