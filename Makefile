@@ -6,7 +6,7 @@ SERVE := tests/mlflow/serve.py
 SAMPLES := target/mlflow/samples
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-mlflow test lint deny schema fuzz bench soak documents static databricks-bundle
+.PHONY: help run run-mlflow test clients lint deny schema fuzz bench soak documents static databricks-bundle
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,10 +22,16 @@ run-mlflow: ## serve a real MLflow server with sample traces
 
 test: lint deny ## lint, then all tests against real servers: MLflow, new, old and on PostgreSQL; then fuzz
 	$(CARGO) build --locked --workspace
-	tests/debian.py nginx=nginx-light prometheus=prometheus
+	tests/debian.py nginx=nginx-light prometheus=prometheus node=nodejs npm=npm
+	tests/clients/run.py target/debug/trace-server
 	TRACE_SERVER_STATIC=$$(deploy/static.sh || true) tests/postgres/serve.py -- $(SERVE) -- $(SERVE) --version 2.22.1 --env-prefix MLFLOW2 -- \
 	    $(SERVE) --store TEST_POSTGRES_URL --env-prefix MLFLOWPG --workers 1 -- tests/run_tests.sh
 	$(MAKE) --no-print-directory fuzz
+
+clients: ## lint the OpenAPI document, check and run the clients that are made from it
+	$(CARGO) build --locked --package trace-server
+	tests/debian.py node=nodejs npm=npm
+	tests/clients/run.py target/debug/trace-server
 
 schema: ## fuzz every route from the OpenAPI document; SCHEMA_EXAMPLES=200 SCHEMA_SEED=7 for more and others
 	$(CARGO) build --locked --package trace-server

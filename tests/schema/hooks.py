@@ -41,6 +41,16 @@ def before_load_schema(_context: Any, document: dict[str, Any]) -> None:
             if name in EXAMPLES and "example" in schema:
                 first = KNOWN[EXAMPLES[name]][0]
                 schema["example"] = [first] if isinstance(schema["example"], list) else first
+    # The same of whole requests.
+    for part in walk([example for body in walk(document) if (example := of_request(body))]):
+        for name in EXAMPLES.keys() & part.keys():
+            first = KNOWN[EXAMPLES[name]][0]
+            part[name] = [first] if isinstance(part[name], list) else first
+
+
+def of_request(part: dict[str, Any]) -> Any:
+    """The example of a body, if this part of the document is an operation that takes one."""
+    return part.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
 
 
 @schemathesis.hook

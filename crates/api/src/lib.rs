@@ -14,7 +14,6 @@ pub mod doors;
 pub mod export;
 pub mod extract;
 pub mod frontend;
-pub mod id_rules;
 pub mod metrics;
 pub mod middleware;
 pub mod openapi;

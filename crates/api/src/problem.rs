@@ -32,7 +32,7 @@ pub struct Violation {
     #[schema(example = "max_results")]
     pub field: String,
     /// The rule it breaks.
-    #[schema(example = "must be 1 to 10000")]
+    #[schema(example = "must be a whole number from 1 to 10000")]
     pub rule: String,
 }
 
@@ -169,6 +169,11 @@ impl Problem {
             ErrorCode::InternalServerError,
             detail,
         )
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// What is wrong, as the client reads it.

@@ -11,10 +11,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::frontend::Frontend;
-use crate::id_rules::with_id_rules;
 use crate::metrics::Routes;
 use crate::middleware::{Bounds, Observer};
-use crate::openapi::{ApiDoc, to_text, with_unique_ids};
+use crate::openapi::{ApiDoc, completed, to_text};
 use crate::problem::Problem;
 use crate::state::AppState;
 use crate::{middleware, routes};
@@ -33,7 +32,7 @@ pub struct RouterConfig {
 /// # Errors
 /// When the OpenAPI document cannot be written, which would be a fault in its making.
 pub fn router(state: AppState, config: RouterConfig) -> Result<Router, serde_json::Error> {
-    let (api, document) = documented(&state);
+    let (api, document) = documented(&state)?;
     let routes = Routes::new(document.paths.paths.keys().map(String::as_str));
     let observer = Observer::new(
         state.metrics().requests().clone(),
@@ -65,13 +64,15 @@ pub fn router(state: AppState, config: RouterConfig) -> Result<Router, serde_jso
 /// # Errors
 /// As [`router`].
 pub fn openapi_text(state: &AppState) -> Result<String, serde_json::Error> {
-    to_text(&documented(state).1)
+    to_text(&documented(state)?.1)
 }
 
-fn documented(state: &AppState) -> (Router<AppState>, utoipa::openapi::OpenApi) {
+type Documented = (Router<AppState>, utoipa::openapi::OpenApi);
+
+fn documented(state: &AppState) -> Result<Documented, serde_json::Error> {
     let routes = OpenApiRouter::with_openapi(ApiDoc::openapi()).merge(routes::all(state));
     let (api, document) = routes.split_for_parts();
-    (api, with_id_rules(with_unique_ids(document)))
+    Ok((api, completed(document)?))
 }
 
 fn openapi_json(document: String) -> impl IntoResponse {

@@ -16,7 +16,7 @@ pub struct AssessmentSource {
     pub source_type: String,
     /// The user's name, the judge's model or the code's name.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(example = "ann@example.com"))]
+    #[cfg_attr(feature = "openapi", schema(required, example = "ann@example.com"))]
     pub source_id: String,
 }
 

@@ -11,7 +11,7 @@ pub struct ExperimentTag {
     pub key: String,
     /// The tag's value.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(example = "support"))]
+    #[cfg_attr(feature = "openapi", schema(required, example = "support"))]
     pub value: String,
 }
 
@@ -24,15 +24,15 @@ pub struct Experiment {
     pub experiment_id: String,
     /// The experiment's name, unique in its workspace.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(example = "agent-quality"))]
+    #[cfg_attr(feature = "openapi", schema(required, example = "agent-quality"))]
     pub name: String,
     /// Where the experiment's artifacts are kept.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(example = "mlflow-artifacts:/1"))]
+    #[cfg_attr(feature = "openapi", schema(required, example = "mlflow-artifacts:/1"))]
     pub artifact_location: String,
     /// `active` or `deleted`.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(example = "active"))]
+    #[cfg_attr(feature = "openapi", schema(required, example = "active"))]
     pub lifecycle_stage: String,
     /// When it was made (ms).
     #[serde(default)]
@@ -44,5 +44,6 @@ pub struct Experiment {
     pub last_update_time: Option<i64>,
     /// Its tags, in the server's order.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub tags: Vec<ExperimentTag>,
 }

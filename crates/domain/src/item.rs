@@ -123,17 +123,19 @@ pub struct Item {
     pub last_updated_by: Option<String>,
     /// What it is about.
     #[serde(default, deserialize_with = "or_default")]
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub source: ItemSource,
     /// How far it has come.
     #[serde(default, deserialize_with = "stored_state")]
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub state: ItemState,
     /// Rounds of chat with an agent; kept as they are sent.
     #[serde(default, deserialize_with = "or_default")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>, example = json!([])))]
+    #[cfg_attr(feature = "openapi", schema(required, value_type = Vec<Object>, example = json!([])))]
     pub chat_rounds: Vec<Value>,
     /// Labels that stand on the item itself, by name. Labels given by feedback and expectation stand on the trace.
     #[serde(default, deserialize_with = "or_default")]
-    #[cfg_attr(feature = "openapi", schema(example = json!({"tone": {"value": "friendly", "comment": "throughout"}})))]
+    #[cfg_attr(feature = "openapi", schema(required, example = json!({"tone": {"value": "friendly", "comment": "throughout"}})))]
     pub labels: BTreeMap<String, Label>,
     /// Said about the item as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]

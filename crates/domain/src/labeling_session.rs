@@ -50,11 +50,11 @@ pub struct LabelingSession {
     pub last_updated_by: Option<String>,
     /// The session's name.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(example = "Week 47"))]
+    #[cfg_attr(feature = "openapi", schema(required, example = "Week 47"))]
     pub name: String,
     /// Who labels: names or e-mail addresses, in any case. One who asks finds themself spelled as they are known.
     #[serde(default, deserialize_with = "or_default")]
-    #[cfg_attr(feature = "openapi", schema(example = json!(["ann@example.com"])))]
+    #[cfg_attr(feature = "openapi", schema(required, example = json!(["ann@example.com"])))]
     pub assigned_users: Vec<String>,
     /// The agent that reviewers chat with; kept as it is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +62,7 @@ pub struct LabelingSession {
     pub agent: Option<Value>,
     /// What reviewers are asked.
     #[serde(default, deserialize_with = "or_default")]
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub labeling_schemas: Vec<LabelSchemaRef>,
     /// The dataset that its items come from; kept as it is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -20,10 +20,11 @@ pub struct ReviewApp {
     pub experiment_id: ExperimentId,
     /// Agents that reviewers may chat with; kept as they are sent.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>, example = json!([{"agent_name": "support"}])))]
+    #[cfg_attr(feature = "openapi", schema(required, value_type = Vec<Object>, example = json!([{"agent_name": "support"}])))]
     pub agents: Vec<Value>,
     /// What reviewers can be asked, in the order it is shown.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub labeling_schemas: Vec<LabelSchema>,
     /// When it last changed, where that is known: what a change that must not be lost is held against.
     #[serde(default, skip_serializing)]

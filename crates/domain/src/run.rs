@@ -14,23 +14,26 @@ pub struct RunInfo {
     pub run_id: String,
     /// The same as `run_id`, under its older name.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(example = "0369c1902ac742509073ee058e6c6756"))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(required, example = "0369c1902ac742509073ee058e6c6756")
+    )]
     pub run_uuid: String,
     /// The experiment it belongs to.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(example = "1"))]
+    #[cfg_attr(feature = "openapi", schema(required, example = "1"))]
     pub experiment_id: String,
     /// The run's name.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(example = "Labeling session: week 47"))]
+    #[cfg_attr(feature = "openapi", schema(required, example = "Labeling session: week 47"))]
     pub run_name: String,
     /// Who made it.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(example = "ann"))]
+    #[cfg_attr(feature = "openapi", schema(required, example = "ann"))]
     pub user_id: String,
     /// `RUNNING`, `SCHEDULED`, `FINISHED`, `FAILED` or `KILLED`.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(example = "RUNNING"))]
+    #[cfg_attr(feature = "openapi", schema(required, example = "RUNNING"))]
     pub status: String,
     /// When it began (ms).
     #[serde(default)]
@@ -44,12 +47,15 @@ pub struct RunInfo {
     #[serde(default)]
     #[cfg_attr(
         feature = "openapi",
-        schema(example = "mlflow-artifacts:/1/0369c1902ac742509073ee058e6c6756/artifacts")
+        schema(
+            required,
+            example = "mlflow-artifacts:/1/0369c1902ac742509073ee058e6c6756/artifacts"
+        )
     )]
     pub artifact_uri: String,
     /// `active` or `deleted`.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(example = "active"))]
+    #[cfg_attr(feature = "openapi", schema(required, example = "active"))]
     pub lifecycle_stage: String,
 }
 
@@ -69,7 +75,7 @@ pub struct RunMetric {
     pub timestamp: Option<i64>,
     /// The step it was logged at.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(example = 1))]
+    #[cfg_attr(feature = "openapi", schema(required, example = 1))]
     pub step: i64,
 }
 
@@ -82,7 +88,7 @@ pub struct RunParam {
     pub key: String,
     /// The parameter's value.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(example = "2"))]
+    #[cfg_attr(feature = "openapi", schema(required, example = "2"))]
     pub value: String,
 }
 
@@ -105,12 +111,15 @@ pub struct RunTag {
 pub struct RunData {
     /// The latest value of each metric.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub metrics: Vec<RunMetric>,
     /// Parameters.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub params: Vec<RunParam>,
     /// Tags.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub tags: Vec<RunTag>,
 }
 
@@ -122,14 +131,15 @@ pub struct Run {
     pub info: RunInfo,
     /// Metrics, params and tags.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub data: RunData,
     /// Datasets and models the run read; passed on as MLflow sends it.
     #[serde(default = "empty_object")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    #[cfg_attr(feature = "openapi", schema(required, value_type = Object))]
     pub inputs: serde_json::Value,
     /// Models the run made; passed on as MLflow sends it.
     #[serde(default = "empty_object")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    #[cfg_attr(feature = "openapi", schema(required, value_type = Object))]
     pub outputs: serde_json::Value,
 }
 

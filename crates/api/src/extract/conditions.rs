@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use service::{Coding, Fingerprint, Freshness};
+use utoipa::IntoParams;
 
 use super::coding::preferred;
 
@@ -17,6 +18,31 @@ pub struct Conditions {
     /// The coding that the reader likes best (`Accept-Encoding`).
     pub coding: Option<Coding>,
     if_none_match: Option<String>,
+}
+
+/// The header that asks past the cache, for the OpenAPI document.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct PastTheCache {
+    /// `no-cache` asks past the cache.
+    #[param(rename = "Cache-Control", example = "no-cache", required = false)]
+    _cache_control: String,
+}
+
+/// The headers by which an answer is asked for that the reader may have, for the OpenAPI document.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct IfChanged {
+    /// The `ETag` of an answer that the reader has: 304 when it is the newest still.
+    #[param(
+        rename = "If-None-Match",
+        example = "W/\"7653c812c268871d82a0f71b3df3e678\"",
+        required = false
+    )]
+    _if_none_match: String,
+    /// `no-cache` asks past the cache.
+    #[param(rename = "Cache-Control", example = "no-cache", required = false)]
+    _cache_control: String,
 }
 
 impl Conditions {

@@ -16,7 +16,7 @@ mod served;
 pub use asking::{Asking, Forwarded};
 pub use bounds::{AtLeastOne, Bounded, Flag, Token};
 pub(crate) use coding::preferred;
-pub use conditions::Conditions;
+pub use conditions::{Conditions, IfChanged, PastTheCache};
 pub use json::Json;
 #[cfg(feature = "doors")]
 pub(crate) use json::parse;

@@ -5,7 +5,7 @@ use axum::response::Response;
 use domain::ExperimentId;
 
 use super::problems::{ReadProblems, UpstreamProblems};
-use crate::extract::{Asking, Conditions, PathId, Served};
+use crate::extract::{Asking, Conditions, IfChanged, PathId, Served};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::ExperimentAnswer;
@@ -16,7 +16,7 @@ use crate::state::AppState;
     get,
     path = "/api/mlflow/experiments/{experiment_id}",
     tag = "experiments",
-    params(("experiment_id" = String, Path, description = "The experiment's id", example = "1")),
+    params(("experiment_id" = String, Path, description = "The experiment's id", example = "1"), IfChanged),
     responses((status = 200, description = "The experiment", body = ExperimentAnswer), ReadProblems, UpstreamProblems)
 )]
 pub async fn get_experiment(

@@ -6,7 +6,7 @@ use domain::{ExperimentId, ReviewApp, ReviewAppId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::problems::{IdentityProblems, ReadProblems, UpstreamProblems};
+use super::problems::{IdentityProblems, RoleProblems, UpstreamProblems};
 use super::settings::{MAX_RESULTS, PAGE_SIZE};
 use super::users::{UserInfo, Workspace};
 use crate::extract::{Asking, Forwarded, Served};
@@ -92,7 +92,7 @@ pub struct Access {
 }
 
 /// Says whether the user is a developer: 403 when not.
-#[utoipa::path(get, path = "/api/auth/check-dev-access", tag = "user", responses((status = 200, description = "A developer", body = Access), ReadProblems, UpstreamProblems))]
+#[utoipa::path(get, path = "/api/auth/check-dev-access", tag = "user", responses((status = 200, description = "A developer", body = Access), RoleProblems, UpstreamProblems))]
 pub async fn check_dev_access(Asking(identity): Asking) -> Json<Access> {
     Json(Access {
         message: "Access granted",

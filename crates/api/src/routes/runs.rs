@@ -11,7 +11,9 @@ use service::{NewRun, RunSearch, RunStatus, RunUpdate};
 use utoipa::ToSchema;
 
 use super::problems::{BodyProblems, ReadProblems, UnknownProblems, UpstreamProblems};
-use crate::extract::{Asking, AtLeastOne, Bounded, Conditions, Json, PathId, Served, Token};
+use crate::extract::{
+    Asking, AtLeastOne, Bounded, Conditions, IfChanged, Json, PastTheCache, PathId, Served, Token,
+};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::{RunAnswer, RunPage};
@@ -25,7 +27,7 @@ const MAX_EXPERIMENTS: usize = 100;
     get,
     path = "/api/mlflow/runs/{run_id}",
     tag = "runs",
-    params(("run_id" = String, Path, description = "The run's id", example = "0369c1902ac742509073ee058e6c6756")),
+    params(("run_id" = String, Path, description = "The run's id", example = "0369c1902ac742509073ee058e6c6756"), IfChanged),
     responses((status = 200, description = "The run", body = RunAnswer), ReadProblems, UpstreamProblems)
 )]
 pub async fn get_run(
@@ -96,6 +98,7 @@ impl From<SearchRunsBody> for RunSearch {
     post,
     path = "/api/mlflow/runs/search",
     tag = "runs",
+    params(PastTheCache),
     request_body = SearchRunsBody,
     responses((status = 200, description = "A page of runs", body = RunPage), BodyProblems, UpstreamProblems)
 )]

@@ -8,7 +8,7 @@ use service::{SpanInclusion, TraceSearch};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problems::{BodyProblems, UnknownProblems, UpstreamProblems};
-use crate::extract::{Bounded, Conditions, Flag, Json, Query, Reached, Served, Token};
+use crate::extract::{Bounded, Conditions, Flag, Json, PastTheCache, Query, Reached, Served, Token};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::TracePage;
@@ -79,13 +79,13 @@ impl SearchTracesBody {
     }
 }
 
-/// Traces that match. A reviewer may search by the run of a labeling session assigned to them. Span data is touched only when it is asked for; a trace whose spans cannot be loaded says so in
-/// `data.error` and does not fail the others.
+/// Traces that match. A reviewer may search by the run of a labeling session assigned to them. Span data is touched only when it is
+/// asked for; a trace whose spans cannot be loaded says so in `data.error` and does not fail the others.
 #[utoipa::path(
     post,
     path = "/api/mlflow/search-traces",
     tag = "traces",
-    params(SpanFlags),
+    params(SpanFlags, PastTheCache),
     request_body = SearchTracesBody,
     responses(
         (status = 200, description = "The traces", body = TracePage),

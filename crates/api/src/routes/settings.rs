@@ -7,6 +7,7 @@ use serde::Serialize;
 use service::Services;
 use utoipa::ToSchema;
 
+use super::problems::ServerProblems;
 use crate::state::AppState;
 
 /// Traces the frontend asks for at most.
@@ -46,7 +47,7 @@ pub struct ConfiguredExperiment {
 }
 
 /// What the frontend is configured with.
-#[utoipa::path(get, path = "/api/config", tag = "server", responses((status = 200, description = "The configuration", body = ClientConfig)))]
+#[utoipa::path(get, path = "/api/config", tag = "server", responses((status = 200, description = "The configuration", body = ClientConfig), ServerProblems))]
 pub async fn get_config(
     State(state): State<AppState>,
     State(services): State<Services>,
@@ -63,7 +64,7 @@ pub async fn get_config(
 }
 
 /// The configured experiment.
-#[utoipa::path(get, path = "/api/config/experiment-id", tag = "server", responses((status = 200, description = "The experiment", body = ConfiguredExperiment)))]
+#[utoipa::path(get, path = "/api/config/experiment-id", tag = "server", responses((status = 200, description = "The experiment", body = ConfiguredExperiment), ServerProblems))]
 pub async fn get_experiment_id(State(services): State<Services>) -> Json<ConfiguredExperiment> {
     Json(ConfiguredExperiment {
         experiment_id: services.experiment_id().cloned(),

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use service::{SpanDetail, SpanQuery};
 use utoipa::{IntoParams, ToSchema};
 
-use super::problems::{QueryProblems, ReadProblems, UpstreamProblems};
-use crate::extract::{Bounded, Conditions, Flag, PathId, Query, Served};
+use super::problems::{FormProblems, QueryProblems, ReadProblems, UpstreamProblems};
+use crate::extract::{Bounded, Conditions, Flag, IfChanged, PastTheCache, PathId, Query, Served};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::{Span, SpanEvent, SpanList};
@@ -81,11 +81,10 @@ impl TryFrom<SpanParams> for SpanQuery {
     get,
     path = "/{trace_id}/spans",
     tag = "spans",
-    params(("trace_id" = String, Path, description = "The trace's id", example = "tr-6513270e269e0d37f2a74de452e6b438"), SpanParams),
+    params(("trace_id" = String, Path, description = "The trace's id", example = "tr-6513270e269e0d37f2a74de452e6b438"), SpanParams, IfChanged),
     responses(
         (status = 200, description = "The spans", content((Span = "application/x-ndjson"), (SpanList = "application/json"), (SpanEvent = "text/event-stream"))),
-        (status = 406, description = "`Accept` allows none of the forms", content_type = "application/problem+json", body = crate::problem::ProblemBody),
-        ReadProblems, QueryProblems, UpstreamProblems
+        ReadProblems, QueryProblems, FormProblems, UpstreamProblems
     )
 )]
 pub async fn get_spans(
@@ -117,7 +116,7 @@ pub async fn get_spans(
     get,
     path = "/{trace_id}/spans/stream",
     tag = "spans",
-    params(("trace_id" = String, Path, description = "The trace's id", example = "tr-6513270e269e0d37f2a74de452e6b438"), SpanParams),
+    params(("trace_id" = String, Path, description = "The trace's id", example = "tr-6513270e269e0d37f2a74de452e6b438"), SpanParams, PastTheCache),
     responses(
         (status = 200, description = "The spans", content_type = "application/x-ndjson", body = Span),
         ReadProblems, QueryProblems, UpstreamProblems
@@ -143,7 +142,8 @@ pub async fn stream_spans(
     tag = "spans",
     params(
         ("trace_id" = String, Path, description = "The trace's id", example = "tr-6513270e269e0d37f2a74de452e6b438"),
-        ("span_id" = String, Path, description = "The span's id: 16 hex digits, or 8 bytes in base64 with `/` as `%2F` or `_`", example = "0c5c7fd0a6a3a450")
+        ("span_id" = String, Path, description = "The span's id: 16 hex digits, or 8 bytes in base64 with `/` as `%2F` or `_`", example = "0c5c7fd0a6a3a450"),
+        IfChanged
     ),
     responses((status = 200, description = "The span", body = Span), ReadProblems, UpstreamProblems)
 )]

@@ -8,7 +8,7 @@ use service::SpanInclusion;
 use utoipa::ToSchema;
 
 use super::problems::{BodyProblems, ReadProblems, UpstreamProblems};
-use crate::extract::{AtLeastOne, Conditions, Json, PathId, Reached, Served};
+use crate::extract::{AtLeastOne, Conditions, IfChanged, Json, PastTheCache, PathId, Reached, Served};
 use crate::problem::Problem;
 use crate::respond;
 use crate::schema::{Trace, TraceBatch, TraceDataAnswer};
@@ -46,6 +46,7 @@ impl From<TraceBatchBody> for service::TraceBatch {
     post,
     path = "/batch",
     tag = "traces",
+    params(PastTheCache),
     request_body = TraceBatchBody,
     responses((status = 200, description = "The traces", body = TraceBatch), BodyProblems, UpstreamProblems)
 )]
@@ -67,7 +68,7 @@ pub async fn get_traces(
     get,
     path = "/{trace_id}",
     tag = "traces",
-    params(("trace_id" = String, Path, description = "The trace's id", example = "tr-6513270e269e0d37f2a74de452e6b438")),
+    params(("trace_id" = String, Path, description = "The trace's id", example = "tr-6513270e269e0d37f2a74de452e6b438"), IfChanged),
     responses((status = 200, description = "The trace", body = Trace), ReadProblems, UpstreamProblems)
 )]
 pub async fn get_trace(
@@ -85,7 +86,7 @@ pub async fn get_trace(
     get,
     path = "/{trace_id}/data",
     tag = "traces",
-    params(("trace_id" = String, Path, description = "The trace's id", example = "tr-6513270e269e0d37f2a74de452e6b438")),
+    params(("trace_id" = String, Path, description = "The trace's id", example = "tr-6513270e269e0d37f2a74de452e6b438"), IfChanged),
     responses((status = 200, description = "The trace's data", body = TraceDataAnswer), ReadProblems, UpstreamProblems)
 )]
 pub async fn get_trace_data(

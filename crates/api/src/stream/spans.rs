@@ -33,6 +33,9 @@ impl StreamForm {
     /// All forms, the one that is meant when the reader takes any first.
     const ALL: [Self; 3] = [Self::Ndjson, Self::Json, Self::EventStream];
 
+    /// All forms, as a client is told that accepts none.
+    pub const OFFERED: &str = "application/x-ndjson, application/json, text/event-stream";
+
     fn matches(self, range: &str) -> bool {
         match self {
             Self::Ndjson => matches!(
@@ -70,9 +73,8 @@ impl StreamForm {
                 best = Some((weight, form));
             }
         }
-        let offered = "application/x-ndjson, application/json, text/event-stream";
         best.map(|(_, form)| form)
-            .ok_or_else(|| Problem::not_acceptable(offered))
+            .ok_or_else(|| Problem::not_acceptable(Self::OFFERED))
     }
 }
 

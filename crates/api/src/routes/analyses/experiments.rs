@@ -10,7 +10,7 @@ use service::{AnalysisSubject, SummaryRequest};
 use utoipa::ToSchema;
 
 use super::{Standing, cancelled, events, insights, standing};
-use crate::extract::{Asking, Bounded, Conditions, Json, PathId, Served};
+use crate::extract::{Asking, Bounded, Conditions, IfChanged, Json, PathId, Served};
 use crate::problem::Problem;
 use crate::respond;
 use crate::routes::problems::{
@@ -99,13 +99,13 @@ impl ExperimentSummaryStatus {
     }
 }
 
-/// The summary of an experiment as it is kept: figures of a sample of its traces, what goes wrong and where it is seen, what
-/// experts should be asked about it.
+/// The summary of an experiment as it is kept. It has figures of a sample of its traces, what goes wrong and where it is seen,
+/// and what experts should be asked about it.
 #[utoipa::path(
     get,
     path = "/api/experiment-summary/{experiment_id}",
     tag = "analyses",
-    params(("experiment_id" = String, Path, description = "The experiment's id", example = "1")),
+    params(("experiment_id" = String, Path, description = "The experiment's id", example = "1"), IfChanged),
     responses((status = 200, description = "The summary, or that there is none", body = ExperimentSummaryAnswer), ReadProblems, UpstreamProblems)
 )]
 pub async fn get_experiment_summary(

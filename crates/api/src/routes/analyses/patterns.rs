@@ -7,7 +7,7 @@ use domain::ExperimentId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::extract::{Bounded, Conditions, Query, Served};
+use crate::extract::{Bounded, Conditions, IfChanged, Query, Served};
 use crate::problem::Problem;
 use crate::respond;
 use crate::routes::problems::{QueryProblems, ReadProblems, UpstreamProblems};
@@ -28,13 +28,13 @@ pub struct PatternParams {
     experiment_id: Option<ExperimentId>,
 }
 
-/// What the newest traces of an experiment have in common, read from their spans: what kind of agent it is, which tools it
-/// calls and how, how conversations go, and figures of each type of span and each tool.
+/// What the newest traces of an experiment have in common, read from their spans. That is what kind of agent it
+/// is, which tools it calls and how, how conversations go, and figures of each type of span and each tool.
 #[utoipa::path(
     get,
     path = "/analyze-patterns",
     tag = "analyses",
-    params(PatternParams),
+    params(PatternParams, IfChanged),
     responses((status = 200, description = "What they have in common", body = Patterns), ReadProblems, QueryProblems, UpstreamProblems)
 )]
 pub async fn analyze_patterns(

@@ -10,7 +10,7 @@ use service::AnalysisSubject;
 use utoipa::ToSchema;
 
 use super::{Standing, cancelled, events, insights, standing};
-use crate::extract::{Asking, Conditions, Json, PathId, Served};
+use crate::extract::{Asking, Conditions, IfChanged, Json, PathId, Served};
 use crate::problem::Problem;
 use crate::respond;
 use crate::routes::problems::{
@@ -73,13 +73,13 @@ impl SessionAnalysisStatus {
     }
 }
 
-/// The analysis of a session as it is kept: counts and distributions, how far reviewers are and how much they agree, where
-/// they differ.
+/// The analysis of a session as it is kept. It has counts and distributions, how far reviewers are and how much they agree,
+/// and where they differ.
 #[utoipa::path(
     get,
     path = "/api/labeling-sessions/{labeling_session_id}/analysis",
     tag = "analyses",
-    params(("labeling_session_id" = String, Path, description = "The session's id", example = "9d8c7b6a5f4e3d2c1b0a9f8e7d6c5b4a")),
+    params(("labeling_session_id" = String, Path, description = "The session's id", example = "9d8c7b6a5f4e3d2c1b0a9f8e7d6c5b4a"), IfChanged),
     responses((status = 200, description = "The analysis, or that there is none", body = SessionAnalysisAnswer), ReadProblems, UpstreamProblems)
 )]
 pub async fn get_session_analysis(

@@ -148,7 +148,7 @@ pub async fn create_items(
         ("labeling_session_id" = String, Path, description = "The session's id", example = "9d8c7b6a5f4e3d2c1b0a9f8e7d6c5b4a"),
         ("item_id" = String, Path, description = "The item's id", example = "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
     ),
-    responses((status = 200, description = "The item", body = Item), ReadProblems, UpstreamProblems)
+    responses((status = 200, description = "The item", body = Item, headers(("etag" = String, description = "Its version, for `If-Match`"))), ReadProblems, UpstreamProblems)
 )]
 pub async fn get_item(
     PathId(session): PathId<LabelingSessionId>,
@@ -173,7 +173,7 @@ pub async fn get_item(
     ),
     request_body = ItemBody,
     responses(
-        (status = 200, description = "The item as it is now", body = Item),
+        (status = 200, description = "The item as it is now", body = Item, headers(("etag" = String, description = "Its version, for `If-Match`"))),
         UnknownProblems,
         ConflictProblems,
         BodyProblems,

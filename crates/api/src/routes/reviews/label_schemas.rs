@@ -16,7 +16,7 @@ use crate::routes::problems::{
     get,
     path = "/api/label-schemas",
     tag = "reviews",
-    responses((status = 200, description = "The label schemas", body = Vec<LabelSchema>), ReadProblems, UpstreamProblems)
+    responses((status = 200, description = "The label schemas", body = Vec<LabelSchema>, headers(("etag" = String, description = "Its version, for `If-Match`"))), ReadProblems, UpstreamProblems)
 )]
 pub async fn list_label_schemas(Asking(_): Asking, Served(services): Served) -> Result<Response, Problem> {
     let (schemas, version) = services.list_label_schemas().await?;

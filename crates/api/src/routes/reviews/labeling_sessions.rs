@@ -125,7 +125,7 @@ pub async fn list_labeling_sessions(
     path = "/api/labeling-sessions",
     tag = "reviews",
     request_body = LabelingSessionBody,
-    responses((status = 200, description = "The session", body = LabelingSession), ConflictProblems, BodyProblems, UpstreamProblems)
+    responses((status = 200, description = "The session", body = LabelingSession, headers(("etag" = String, description = "Its version, for `If-Match`"))), ConflictProblems, BodyProblems, UpstreamProblems)
 )]
 pub async fn create_labeling_session(
     Asking(identity): Asking,
@@ -144,7 +144,7 @@ pub async fn create_labeling_session(
     path = "/api/labeling-sessions/{labeling_session_id}",
     tag = "reviews",
     params(("labeling_session_id" = String, Path, description = "The session's id", example = "9d8c7b6a5f4e3d2c1b0a9f8e7d6c5b4a")),
-    responses((status = 200, description = "The session", body = LabelingSession), ReadProblems, UpstreamProblems)
+    responses((status = 200, description = "The session", body = LabelingSession, headers(("etag" = String, description = "Its version, for `If-Match`"))), ReadProblems, UpstreamProblems)
 )]
 pub async fn get_labeling_session(
     Asking(identity): Asking,
@@ -168,7 +168,7 @@ pub async fn get_labeling_session(
     ),
     request_body = LabelingSessionBody,
     responses(
-        (status = 200, description = "The session as it is now", body = LabelingSession),
+        (status = 200, description = "The session as it is now", body = LabelingSession, headers(("etag" = String, description = "Its version, for `If-Match`"))),
         UnknownProblems,
         ConflictProblems,
         BodyProblems,

@@ -72,7 +72,7 @@ pub async fn list_review_apps(
     path = "/api/review-apps/{review_app_id}",
     tag = "reviews",
     params(("review_app_id" = String, Path, description = "The review app's id", example = "4b2f0d6c8e1a4f7d9c3b5a7e6f8d0c1b")),
-    responses((status = 200, description = "The review app", body = ReviewApp), ReadProblems, UpstreamProblems)
+    responses((status = 200, description = "The review app", body = ReviewApp, headers(("etag" = String, description = "Its version, for `If-Match`"))), ReadProblems, UpstreamProblems)
 )]
 pub async fn get_review_app(
     Asking(_): Asking,
@@ -90,7 +90,7 @@ pub async fn get_review_app(
     tag = "reviews",
     request_body = ReviewAppBody,
     responses(
-        (status = 200, description = "The review app", body = ReviewApp),
+        (status = 200, description = "The review app", body = ReviewApp, headers(("etag" = String, description = "Its version, for `If-Match`"))),
         UnknownProblems,
         ConflictProblems,
         BodyProblems,
@@ -127,7 +127,7 @@ pub async fn create_review_app(
     ),
     request_body = ReviewAppBody,
     responses(
-        (status = 200, description = "The review app as it is now", body = ReviewApp),
+        (status = 200, description = "The review app as it is now", body = ReviewApp, headers(("etag" = String, description = "Its version, for `If-Match`"))),
         UnknownProblems,
         ConflictProblems,
         BodyProblems,

@@ -31,7 +31,7 @@ fn pattern(name: &str) -> Option<&'static str> {
 }
 
 /// Adds the rules. What is answered has none: it is passed on as MLflow has it.
-pub fn with_id_rules(mut document: OpenApi) -> OpenApi {
+pub(super) fn with_id_rules(mut document: OpenApi) -> OpenApi {
     for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
         operations.into_iter().flatten().for_each(rule_parameters);
