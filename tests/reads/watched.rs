@@ -72,6 +72,27 @@ async fn requests_calls_and_the_cache_are_counted() {
 }
 
 #[tokio::test]
+async fn the_page_for_operators_names_all_that_is_counted() {
+    let (_, server) = crate::direct().await;
+    let text = server.get("/metrics").send().await.unwrap().text().await.unwrap();
+    let page = include_str!("../../docs/operations.md");
+    let families = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE trace_server_"));
+    let mut named = 0;
+    for family in families {
+        let (name, kind) = family.split_once(' ').unwrap();
+        let name = match kind {
+            "counter" => format!("`{name}_total`"),
+            _ => format!("`{name}`"),
+        };
+        assert!(page.contains(&name), "{name} is not in docs/operations.md");
+        named += 1;
+    }
+    assert!(named > 20, "{named}");
+}
+
+#[tokio::test]
 async fn tokens_that_are_fetched_are_counted() {
     let upstream = Upstream::v3();
     let workspace = Workspace::over(&upstream.url).await;

@@ -1,5 +1,6 @@
 //! Where our own traces are sent.
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use url::Url;
 
@@ -27,6 +28,7 @@ pub struct TraceArgs {
         long,
         env = "OTEL_SDK_DISABLED",
         value_name = "BOOL",
+        value_parser = BoolishValueParser::new(),
         default_value_t = false,
         action = clap::ArgAction::Set
     )]
@@ -129,7 +131,7 @@ mod tests {
         }
         assert_eq!(target(&[]).unwrap(), None);
         assert_eq!(target(&[base, " "]).unwrap(), None);
-        let disabled = [base, "http://127.0.0.1:4318", "--otel-disabled", "true"];
+        let disabled = [base, "http://127.0.0.1:4318", "--otel-disabled", "TRUE"];
         assert_eq!(target(&disabled).unwrap(), None);
     }
 
