@@ -289,7 +289,9 @@ pub struct ProblemBody {
 /// An error for a program.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemError {
-    /// A code that stays the same while words may change.
+    /// A code that stays the same while words may change: `VALIDATION_ERROR`, `AUTHENTICATION_ERROR`, `AUTHORIZATION_ERROR`,
+    /// `RESOURCE_NOT_FOUND`, `CONFLICT`, `PAYLOAD_TOO_LARGE`, `RATE_LIMITED`, `UPSTREAM_ERROR`, `UPSTREAM_UNAVAILABLE`,
+    /// `UPSTREAM_TIMEOUT`, `INTERNAL_SERVER_ERROR`.
     #[schema(value_type = String, example = "RESOURCE_NOT_FOUND")]
     code: ErrorCode,
     /// The same as `detail`.

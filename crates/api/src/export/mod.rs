@@ -1,7 +1,7 @@
 //! `trace-server export`: the traces of a search, one a line, into a file or to standard output.
 //!
-//! First the ids are listed ([`plan`]), so that what comes meanwhile changes nothing; then each trace is read, some side by side,
-//! and written in that order ([`lines`], [`output`]). No trace is held whole unless it is small enough to be shared.
+//! First the ids are listed (`plan`), so that what comes meanwhile changes nothing; then each trace is read, some side by side,
+//! and written in that order (`lines`, `output`). No trace is held whole unless it is small enough to be shared.
 
 mod lines;
 mod otlp;

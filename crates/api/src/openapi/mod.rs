@@ -1,7 +1,7 @@
 //! The OpenAPI document: made from the handlers, so that it cannot promise what they do not do.
 //!
-//! The routes say what is theirs alone. What many have in common is added here: who asks ([`identity`]), headers of answers
-//! ([`headers`]), rules of ids ([`id_rules`]), recorded examples ([`examples`]); problems are in `routes::problems`.
+//! The routes say what is theirs alone. What many have in common is added here: who asks (`identity`), headers of answers
+//! (`headers`), rules of ids (`id_rules`), recorded examples (`examples`); problems are in `routes::problems`.
 
 mod examples;
 mod headers;
@@ -32,8 +32,8 @@ use crate::routes::problems::with_problems;
             brings it back as `If-Match` is 409 when someone else changed the thing meanwhile.\n\n\
             **Errors** are `application/problem+json`; `error.code` stays the same while words may change. 429, 503 and 504 \
             say in `retry-after` when to try again.\n\n\
-            **Members may be added** to answers at any time: readers ignore what they do not know. What is taken away is \
-            announced before, by the headers `Deprecation` and `Sunset`."
+            **Members may be added** to answers at any time: readers ignore what they do not know. What will be taken away \
+            is announced, by the headers `Deprecation` and `Sunset` among others; nothing is now."
     ),
     servers(
         (url = "/", description = "The server that this document comes from"),
