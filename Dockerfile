@@ -9,7 +9,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked --package trace-server \
     && install -D target/release/trace-server /image/usr/local/bin/trace-server \
-    && mkdir /image/data
+    && install -d -m 1777 /image/data
 
 FROM gcr.io/distroless/static-debian12:nonroot
 LABEL org.opencontainers.image.title="trace-server" \

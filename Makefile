@@ -61,7 +61,7 @@ static: ## build the binary that needs nothing beside it: x86-64, musl
 	deploy/static.sh
 
 databricks-bundle: ## make target/databricks, ready to be uploaded; FRONTEND=FOLDER and DEVELOPERS=a@example.com,… go with it
-	deploy/databricks/bundle.sh "$$(deploy/static.sh)" target/databricks "$(FRONTEND)"
+	binary=$$(deploy/static.sh) && deploy/databricks/bundle.sh "$$binary" target/databricks "$(FRONTEND)"
 
 documents: ## write openapi/openapi.json and docs/configuration.md anew, from the code
 	$(CARGO) build --locked --quiet --package trace-server

@@ -10,6 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 binary=$1 folder=$2 frontend=${3:-}
 limit=$((10 * 1000 * 1000))
 
+[ -s "$binary" ] || { echo "bundle: there is no binary: ${binary:-none is named}" >&2; exit 1; }
 rm -rf "$folder"
 mkdir -p "$folder/app"
 cp "$here/databricks.yml" "$folder/"

@@ -118,6 +118,11 @@ fn what_the_platform_would_refuse_is_refused_before() {
             .unwrap();
         (made.status.success(), String::from_utf8(made.stderr).unwrap())
     };
+    let nothing = Ran::new(file("deploy/databricks/bundle.sh"))
+        .args([Path::new(""), &folder.path().join("bundle")])
+        .output()
+        .unwrap();
+    assert!(!nothing.status.success(), "there is no binary");
     let (is_made, why) = bundled("");
     assert!(!is_made && why.contains("no index.html"), "{why}");
     std::fs::write(frontend.join("index.html"), "").unwrap();

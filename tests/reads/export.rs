@@ -203,6 +203,12 @@ async fn one_that_is_killed_goes_on_where_it_was() {
         })
         .await;
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let second = exported(&proxy.url, experiment, &args).await;
+    assert!(
+        !second.1.success() && second.0.contains("by another export"),
+        "{}",
+        second.0
+    );
     killed.kill().await.unwrap();
     assert_eq!(place.files(), ["traces.jsonl.part", "traces.jsonl.plan"]);
     // Killed in the middle of a line.
@@ -275,6 +281,53 @@ async fn a_trace_that_breaks_off_is_written_anew() {
         assert_eq!(spans.as_array().unwrap().len(), 400);
     }
     assert!(proxy.count("artifact") >= 3);
+}
+
+#[tokio::test]
+async fn what_is_gone_or_cannot_be_read_is_told_and_holds_up_nothing_else() {
+    let upstream = Upstream::v3();
+    let experiment = &upstream.seed.experiment_id;
+    let id = upstream.seed.run_trace_ids[1].clone();
+    let proxy = Proxy::before(&upstream.url).await;
+    let gone = r#"{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "it is not found"}"#;
+    let all = upstream.seed.trace_ids.len();
+    for format in ["jsonl", "otlp"] {
+        let place = Place::new();
+        // What an earlier one left behind, whose file was taken away.
+        std::fs::write(format!("{}.plan", place.output), "{}\ntr-1\n").unwrap();
+        let wanted = id.clone();
+        proxy.rule(move |call| {
+            if call.method == "GET" && call.path.contains(&wanted) {
+                Fault::Status(404, Vec::new(), gone)
+            } else {
+                Fault::None
+            }
+        });
+        let args = ["--output", &place.output, "--format", format];
+        let (told, status) = exported(&proxy.url, experiment, &args).await;
+        assert!(status.success() && told.contains("1 were deleted"), "{told}");
+        assert_eq!(lines(place.output.as_ref()).len(), all - 1);
+
+        let (place, wanted) = (Place::new(), id.clone());
+        proxy.rule(move |call| {
+            if call.path.contains("artifact") && call.path.contains(&wanted) {
+                Fault::Status(200, Vec::new(), r#"{"spans": [{"name": nonsense}]}"#)
+            } else {
+                Fault::None
+            }
+        });
+        let args = ["--output", &place.output, "--format", format];
+        let (told, status) = exported(&proxy.url, experiment, &args).await;
+        assert!(!status.success() && told.contains("--skip-unreadable"), "{told}");
+        assert!(told.contains("goes on from there"), "{told}");
+        let leaving_out = [&args[..], &["--skip-unreadable"]].concat();
+        let (told, status) = exported(&proxy.url, experiment, &leaving_out).await;
+        assert!(
+            !status.success() && told.contains(&id) && told.contains("1 traces could not"),
+            "{told}"
+        );
+        assert_eq!(lines(place.output.as_ref()).len(), all - 1);
+    }
 }
 
 #[tokio::test]

@@ -126,6 +126,7 @@ async fn they_go_where_databricks_apps_collects_them() {
     );
     let server = TraceServer::with(&[
         ("MLFLOW_TRACKING_URI", &upstream.store),
+        ("MLFLOW_EXPERIMENT_ID", &upstream.seed.experiment_id),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ("OTEL_RESOURCE_ATTRIBUTES", "app=review"),
@@ -134,6 +135,9 @@ async fn they_go_where_databricks_apps_collects_them() {
     .await;
     let path = format!("/api/traces/{}", upstream.seed.run_trace_ids[0]);
     asks(&server, &path, TRACE, "01").send().await.unwrap();
+    // Its spans are read while it is sent.
+    let search = json!({"max_results": 3, "include_spans": true});
+    server.post_json("/api/mlflow/search-traces", &search).await;
     let read = || {
         let told = collector.0.lock().unwrap().clone();
         let resources = told.into_iter().flat_map(|told| told.resource_spans);
@@ -146,9 +150,10 @@ async fn they_go_where_databricks_apps_collects_them() {
     };
     let mut told = read();
     for _ in 0..500 {
-        if told
+        let names = || told.iter().flat_map(|(_, names)| names);
+        if ["GET", "POST"]
             .iter()
-            .any(|(_, names)| names.iter().any(|name| name.starts_with("GET")))
+            .all(|method| names().any(|name| name.starts_with(method)))
         {
             break;
         }
@@ -156,7 +161,12 @@ async fn they_go_where_databricks_apps_collects_them() {
         told = read();
     }
     let names: Vec<_> = told.iter().flat_map(|(_, names)| names).collect();
-    for name in ["GET /api/traces/{trace_id}", "traces.info", "traces.spans"] {
+    for name in [
+        "GET /api/traces/{trace_id}",
+        "traces.info",
+        "traces.spans",
+        "traces.batch_spans",
+    ] {
         assert!(names.iter().any(|of| *of == name), "{name} of {told:?}");
     }
     let resource = &told[0].0;

@@ -80,3 +80,28 @@ async fn a_server_that_nobody_vouches_for_is_told_nothing() {
     );
     assert!(tls.spoken.load(Ordering::SeqCst) > 0);
 }
+
+#[tokio::test]
+async fn a_collector_by_grpc_is_spoken_to_where_the_system_vouches_for_it() {
+    let upstream = Upstream::v3();
+    let tls = Tls::before(&upstream).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, &tls.certificate).unwrap();
+    let server = TraceServer::with(&[
+        ("MLFLOW_TRACKING_URI", upstream.url.as_str()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", tls.url.as_str()),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "20"),
+        ("SSL_CERT_FILE", file.to_str().unwrap()),
+    ])
+    .await;
+    server.json("/api/user/me").await;
+    for _ in 0..500 {
+        if tls.spoken.load(Ordering::SeqCst) > 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("no conversation came about");
+}

@@ -209,7 +209,7 @@ impl ServiceError {
     }
 
     /// Whether of many traces this one alone may be in trouble: the next may be read all the same.
-    pub(crate) fn is_of_one_trace(&self) -> bool {
+    pub fn is_of_one_trace(&self) -> bool {
         match self {
             Self::TraceNotFound(_)
             | Self::SpansNotFound { .. }
@@ -233,7 +233,8 @@ impl ServiceError {
     }
 
     /// Says which trace it was, where MLflow says only that there is none.
-    pub(crate) fn about_trace(self, id: &TraceId) -> Self {
+    #[must_use]
+    pub fn about_trace(self, id: &TraceId) -> Self {
         match &self {
             Self::Upstream(error) if error.is_not_found() => Self::TraceNotFound(id.clone()),
             Self::Upstream(error) if error.is_without_spans() => Self::SpansNotFound {

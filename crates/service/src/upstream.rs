@@ -44,7 +44,7 @@ impl UpstreamError {
     }
 
     /// Whether the same call may succeed later without anyone changing anything.
-    pub(crate) fn is_transient(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Client(error) => error.is_transient(),
             Self::Database(error) => error.is_transient(),

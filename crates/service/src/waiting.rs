@@ -28,6 +28,11 @@ impl Waiting {
         WATCHED.scope(self.clone(), work).await
     }
 
+    /// The same for one poll of what is answered bit by bit.
+    pub fn of_poll<T>(&self, poll: impl FnOnce() -> T) -> T {
+        WATCHED.sync_scope(self.clone(), poll)
+    }
+
     /// How long it has waited.
     pub fn so_far(&self) -> Duration {
         let state = self.state();

@@ -31,6 +31,10 @@ pub struct ExportArgs {
     /// Writes anew what is there already, whole or by half.
     #[arg(long)]
     pub force: bool,
+    /// Leaves out traces that cannot be read and says which, in place of ending at the first. The exit status tells that there
+    /// were some.
+    #[arg(long)]
+    pub skip_unreadable: bool,
     /// From where.
     #[command(flatten)]
     pub config: Config,

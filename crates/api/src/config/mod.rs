@@ -172,6 +172,8 @@ pub enum ConfigError {
     LogFilter(String),
     #[error("OTEL_EXPORTER_OTLP_ENDPOINT {0}")]
     Otlp(String),
+    #[error("OTEL_EXPORTER_OTLP_PROTOCOL {0:?} is not spoken; use http/protobuf or grpc")]
+    OtlpProtocol(String),
     #[error("TRACE_SERVER_STATIC_DIR {0:?} holds no index.html")]
     StaticDir(std::path::PathBuf),
     #[error("OPENAI_BASE_URL is no address; use http://HOST/v1 or https://HOST/v1")]

@@ -1,7 +1,6 @@
 //! Where our own traces are sent.
 
-use clap::builder::BoolishValueParser;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use url::Url;
 
 use super::{ConfigError, given};
@@ -9,39 +8,37 @@ use super::{ConfigError, given};
 /// Where our own traces are sent: OpenTelemetry's, of the requests that are served and the calls of MLflow made for them.
 ///
 /// By the names of OpenTelemetry's specification. Its SDK reads more of them itself: `OTEL_EXPORTER_OTLP_HEADERS`,
-/// `OTEL_EXPORTER_OTLP_TIMEOUT`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_*`.
+/// `OTEL_EXPORTER_OTLP_COMPRESSION`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_*`.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Traces of itself")]
 pub struct TraceArgs {
     /// A collector's address, such as `http://127.0.0.1:4318`: spans of our own work are sent to `/v1/traces` there. Unset, none
-    /// are made. `OTEL_EXPORTER_OTLP_HEADERS` and the other variables of OpenTelemetry's SDK count as well.
+    /// are made. `OTEL_EXPORTER_OTLP_HEADERS` and `_COMPRESSION` (`gzip`), `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`,
+    /// `OTEL_TRACES_SAMPLER` and `OTEL_BSP_*` count as OpenTelemetry has them.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     otlp_endpoint: Option<String>,
     /// The whole address, where it does not end in `/v1/traces`.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", value_name = "URL")]
     otlp_traces_endpoint: Option<String>,
-    /// What the collector speaks.
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL", value_enum, default_value_t = OtlpProtocol::HttpProtobuf)]
-    otlp_protocol: OtlpProtocol,
-    /// Makes no spans, whatever else is set.
+    /// What the collector speaks: `http/protobuf`, as MLflow does, or `grpc`, as Databricks Apps does.
     #[arg(
         long,
-        env = "OTEL_SDK_DISABLED",
-        value_name = "BOOL",
-        value_parser = BoolishValueParser::new(),
-        default_value_t = false,
-        action = clap::ArgAction::Set
+        env = "OTEL_EXPORTER_OTLP_PROTOCOL",
+        value_name = "PROTOCOL",
+        default_value = "http/protobuf"
     )]
-    otel_disabled: bool,
+    otlp_protocol: String,
+    /// `true`: no spans are made, whatever else is set.
+    #[arg(long, env = "OTEL_SDK_DISABLED", value_name = "BOOL", default_value = "false")]
+    otel_disabled: String,
 }
 
 /// How a collector is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OtlpProtocol {
     /// By gRPC; Databricks Apps collects so.
     Grpc,
     /// By HTTP; MLflow collects so.
-    #[value(name = "http/protobuf")]
     HttpProtobuf,
 }
 
@@ -58,15 +55,21 @@ impl TraceArgs {
     /// Where to send them; `None` where none are made.
     ///
     /// # Errors
-    /// When the address is none that can be used.
+    /// When the address or the protocol is none that can be used.
     pub fn target(&self) -> Result<Option<OtlpTarget>, ConfigError> {
         let whole = given(self.otlp_traces_endpoint.as_ref());
         let Some(text) = whole.or(given(self.otlp_endpoint.as_ref())) else {
             return Ok(None);
         };
-        if self.otel_disabled {
+        // OpenTelemetry takes every other value for false.
+        if self.otel_disabled.trim().eq_ignore_ascii_case("true") {
             return Ok(None);
         }
+        let protocol = match self.otlp_protocol.trim() {
+            "http/protobuf" => OtlpProtocol::HttpProtobuf,
+            "grpc" => OtlpProtocol::Grpc,
+            other => return Err(ConfigError::OtlpProtocol(other.to_owned())),
+        };
         let wrong = |rule: &str| ConfigError::Otlp(rule.to_owned());
         let mut endpoint: Url = text
             .parse()
@@ -79,14 +82,16 @@ impl TraceArgs {
                 "holds credentials; set them as OTEL_EXPORTER_OTLP_HEADERS=authorization=…",
             ));
         }
-        if whole.is_none() && self.otlp_protocol == OtlpProtocol::HttpProtobuf {
+        if endpoint.query().is_some() || endpoint.fragment().is_some() {
+            return Err(wrong(
+                "has a query, which would be logged; set what is secret as OTEL_EXPORTER_OTLP_HEADERS",
+            ));
+        }
+        if whole.is_none() && protocol == OtlpProtocol::HttpProtobuf {
             let path = format!("{}/v1/traces", endpoint.path().trim_end_matches('/'));
             endpoint.set_path(&path);
         }
-        Ok(Some(OtlpTarget {
-            endpoint,
-            protocol: self.otlp_protocol,
-        }))
+        Ok(Some(OtlpTarget { endpoint, protocol }))
     }
 }
 
@@ -131,6 +136,9 @@ mod tests {
         }
         assert_eq!(target(&[]).unwrap(), None);
         assert_eq!(target(&[base, " "]).unwrap(), None);
+        assert_eq!(target(&["--otlp-protocol", "http/json"]).unwrap(), None);
+        let unspoken = target(&[base, "http://127.0.0.1:4318", "--otlp-protocol", "http/json"]);
+        assert!(unspoken.unwrap_err().contains("http/protobuf or grpc"));
         let disabled = [base, "http://127.0.0.1:4318", "--otel-disabled", "TRUE"];
         assert_eq!(target(&disabled).unwrap(), None);
     }
@@ -141,6 +149,7 @@ mod tests {
             "127.0.0.1:4318",
             "ftp://c.example",
             "http://ann:secret@c.example",
+            "http://c.example/?api_key=secret",
             "http://",
         ] {
             let why = target(&["--otlp-endpoint", wrong]).unwrap_err();

@@ -49,7 +49,10 @@ impl Lines {
     }
 
     async fn otlp(&self, id: &TraceId) -> Result<Line, ServiceError> {
-        let info = async { Ok(self.source.get_trace_info(id).await?) };
+        let info = async {
+            let info = self.source.get_trace_info(id).await;
+            info.map_err(|error| ServiceError::from(error).about_trace(id))
+        };
         let spans = self
             .services
             .stream_spans(id, SpanQuery::default(), Freshness::Cached);

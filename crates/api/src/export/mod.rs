@@ -52,7 +52,7 @@ pub enum ExportError {
     #[error("the traces cannot be listed: {0}")]
     Search(#[source] UpstreamError),
     /// A trace cannot be read.
-    #[error("trace {id} cannot be read: {error}")]
+    #[error("trace {id} cannot be read: {error}{}", if .error.is_of_one_trace() { "; --skip-unreadable leaves such traces out" } else { "" })]
     Trace {
         /// Which.
         id: TraceId,
@@ -61,7 +61,9 @@ pub enum ExportError {
         error: ServiceError,
     },
     /// A span cannot be written as OTLP.
-    #[error("trace {id} cannot be written as OTLP: {reason}; --format jsonl writes it as it is")]
+    #[error(
+        "trace {id} cannot be written as OTLP: {reason}; --format jsonl writes it as it is, --skip-unreadable leaves it out"
+    )]
     Span {
         /// The trace it is of.
         id: TraceId,
@@ -76,6 +78,15 @@ pub enum ExportError {
         "{0:?} was begun by another command (another search, order, format or MLflow); --force begins anew"
     )]
     IsOfAnother(std::path::PathBuf),
+    /// Another process writes there.
+    #[error("{0:?} is being written by another export")]
+    IsWritten(std::path::PathBuf),
+    /// What is there was not begun by an export.
+    #[error("{0:?} is there and has no plan beside it; --force writes it anew")]
+    HasNoPlan(std::path::PathBuf),
+    /// Some were left out.
+    #[error("{0} traces could not be read and are left out")]
+    LeftOut(u64),
     /// The file cannot be written.
     #[error("{path}: {error}")]
     File {
@@ -109,9 +120,30 @@ impl ExportError {
         matches!(self, Self::File { error, .. } if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
+    /// Whether this trace alone is in trouble.
+    fn is_of_one_trace(&self) -> bool {
+        match self {
+            Self::Trace { error, .. } => error.is_of_one_trace(),
+            Self::Span { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether what was begun can be gone on with.
+    fn leaves_something(&self) -> bool {
+        matches!(
+            self,
+            Self::Trace { .. } | Self::Span { .. } | Self::Search(_) | Self::Stopped
+        )
+    }
+
     /// Whether it may go well later.
     fn is_transient(&self) -> bool {
-        matches!(self, Self::Trace { error, .. } if error.retry_after().is_some())
+        match self {
+            Self::Trace { error, .. } => error.retry_after().is_some(),
+            Self::Search(error) => error.is_transient(),
+            _ => false,
+        }
     }
 }
 
@@ -132,28 +164,30 @@ pub async fn run(mut args: ExportArgs) -> Result<(), ExportError> {
         };
         let lines = Lines::new(services, source, args.format);
         let mut progress = Progress::begin(plan.ids.len(), plan.done);
-        let end = written(&plan, &lines, &mut output, &mut progress).await;
+        let end = written(&plan, &lines, &mut output, &mut progress, args.skip_unreadable).await;
         progress.end();
         end?;
         output.finish().await?;
-        Ok(progress.told())
+        tell(&progress.told());
+        match progress.left_out() {
+            0 => Ok(()),
+            some => Err(ExportError::LeftOut(some)),
+        }
     };
     let end = tokio::select! {
         end = exported => end,
         () = told_to_stop() => Err(ExportError::Stopped),
     };
     match end {
-        Ok(told) => {
-            tell(&told);
-            Ok(())
-        }
         Err(error) if error.is_of_closed_pipe() => Ok(()),
         Err(error) => {
-            if args.output.to_str() != Some("-") && plan::is_begun(&args.output) {
+            let is_begun = args.output.to_str() != Some("-") && plan::is_begun(&args.output);
+            if is_begun && error.leaves_something() {
                 tell("what was written is kept: the same command goes on from there");
             }
             Err(error)
         }
+        done => done,
     }
 }
 
@@ -168,31 +202,37 @@ async fn written(
     lines: &Lines,
     output: &mut Output,
     progress: &mut Progress,
+    skips_unreadable: bool,
 ) -> Result<(), ExportError> {
     let left = plan.ids.iter().skip(plan.done);
     let mut opened = stream::iter(left)
         .map(|id| async move { (id, opened(lines, id).await) })
         .buffered(SIDE_BY_SIDE);
     while let Some((id, line)) = opened.next().await {
-        match line? {
-            Some(line) => progress.wrote(copied(lines, id, line, output).await?),
-            None => progress.is_gone(),
+        let written = match line {
+            Ok(Some(line)) => copied(lines, id, line, output).await,
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(Some(bytes)) => progress.wrote(bytes),
+            Ok(None) => progress.is_gone(),
+            Err(error) if skips_unreadable && error.is_of_one_trace() && output.is_at_a_lines_begin() => {
+                progress.leaves_out(&error);
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(())
 }
 
-/// A trace that is about to be written; `None` for one that was deleted since it was listed.
-async fn opened(lines: &Lines, id: &TraceId) -> Result<Option<Line>, ExportError> {
+/// Does it again while that may help.
+async fn again<T>(attempt: impl AsyncFn() -> Result<T, ExportError>) -> Result<T, ExportError> {
     let mut pauses = PAUSES.into_iter();
     loop {
-        let error = match lines.open(id).await {
-            Err(ExportError::Trace {
-                error: ServiceError::TraceNotFound(_),
-                ..
-            }) => return Ok(None),
+        let error = match attempt().await {
             Err(error) => error,
-            Ok(line) => return Ok(Some(line)),
+            done => return done,
         };
         match pauses.next().filter(|_| error.is_transient()) {
             Some(pause) => tokio::time::sleep(pause).await,
@@ -201,26 +241,43 @@ async fn opened(lines: &Lines, id: &TraceId) -> Result<Option<Line>, ExportError
     }
 }
 
-/// Writes a line whole, and says how many bytes it has. One that breaks off is taken back, where that can be done, and begun
-/// anew.
+/// A trace that is about to be written; `None` for one that was deleted since it was listed.
+async fn opened(lines: &Lines, id: &TraceId) -> Result<Option<Line>, ExportError> {
+    match again(async || lines.open(id).await).await {
+        Err(ExportError::Trace {
+            error: ServiceError::TraceNotFound(_),
+            ..
+        }) => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// Writes a line whole, and says how many bytes it has; `None` for a trace that was deleted meanwhile. One that breaks off is
+/// taken back, where that can be done, and begun anew.
 async fn copied(
     lines: &Lines,
     id: &TraceId,
     mut line: Line,
     output: &mut Output,
-) -> Result<u64, ExportError> {
+) -> Result<Option<u64>, ExportError> {
     let mut pauses = PAUSES.into_iter();
     loop {
         let error = match output.write_line(&mut line).await {
-            Ok(bytes) => return Ok(bytes),
+            Ok(bytes) => return Ok(Some(bytes)),
             Err(error) => error,
         };
-        let is_taken_back = output.take_back().await?;
-        let Some(pause) = pauses.next().filter(|_| is_taken_back && error.is_transient()) else {
+        output.take_back().await?;
+        let Some(pause) = pauses
+            .next()
+            .filter(|_| output.is_at_a_lines_begin() && error.is_transient())
+        else {
             return Err(error);
         };
         tokio::time::sleep(pause).await;
-        line = lines.open(id).await?;
+        match opened(lines, id).await? {
+            Some(anew) => line = anew,
+            None => return Ok(None),
+        }
     }
 }
 

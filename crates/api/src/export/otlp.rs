@@ -84,30 +84,24 @@ struct StoredSpan {
     trace_id: String,
     span_id: String,
     parent_span_id: Option<String>,
-    #[serde(default)]
-    name: String,
+    name: Option<String>,
     start_time_unix_nano: Option<u64>,
     end_time_unix_nano: Option<u64>,
     status: Option<StoredStatus>,
-    #[serde(default)]
     attributes: Option<BTreeMap<String, Value>>,
-    #[serde(default)]
-    events: Vec<StoredEvent>,
-    #[serde(default)]
+    events: Option<Vec<StoredEvent>>,
     links: Option<Vec<StoredLink>>,
 }
 
 #[derive(Deserialize)]
 struct StoredStatus {
-    #[serde(default)]
-    code: String,
+    code: Option<String>,
     message: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct StoredEvent {
-    #[serde(default)]
-    name: String,
+    name: Option<String>,
     time_unix_nano: Option<u64>,
     attributes: Option<BTreeMap<String, Value>>,
 }
@@ -131,9 +125,9 @@ impl StoredSpan {
                 ..Link::default()
             })
         });
-        let events = self.events.into_iter().map(|event| Event {
+        let events = self.events.unwrap_or_default().into_iter().map(|event| Event {
             time_unix_nano: event.time_unix_nano.unwrap_or_default(),
-            name: event.name,
+            name: event.name.unwrap_or_default(),
             attributes: plain(event.attributes),
             dropped_attributes_count: 0,
         });
@@ -145,7 +139,7 @@ impl StoredSpan {
             trace_id: id::<16>(&self.trace_id)?,
             span_id: id::<8>(&self.span_id)?,
             parent_span_id: parent.map_or(Ok(Vec::new()), |parent| id::<8>(&parent))?,
-            name: self.name,
+            name: self.name.unwrap_or_default(),
             start_time_unix_nano: self.start_time_unix_nano.unwrap_or_default(),
             end_time_unix_nano: self.end_time_unix_nano.unwrap_or_default(),
             attributes: attributes.collect(),
@@ -160,7 +154,8 @@ impl StoredSpan {
 impl StoredStatus {
     fn into_otlp(self) -> Status {
         // MLflow 3 writes `STATUS_CODE_OK`, its SDK and MLflow 2 `OK`.
-        let code = match self.code.trim_start_matches("STATUS_CODE_") {
+        let code = self.code.unwrap_or_default();
+        let code = match code.trim_start_matches("STATUS_CODE_") {
             "OK" => StatusCode::Ok,
             "ERROR" => StatusCode::Error,
             _ => StatusCode::Unset,
@@ -214,8 +209,9 @@ fn any(value: Value) -> AnyValue {
         Value::Bool(is) => Some(Any::BoolValue(is)),
         Value::Number(number) => Some(match (number.as_i64(), number.as_f64()) {
             (Some(whole), _) => Any::IntValue(whole),
-            (None, Some(real)) => Any::DoubleValue(real),
-            (None, None) => Any::StringValue(number.to_string()),
+            // A whole number that is too large for OTLP keeps its digits.
+            (None, Some(real)) if number.is_f64() => Any::DoubleValue(real),
+            (None, _) => Any::StringValue(number.to_string()),
         }),
         Value::String(text) => Some(Any::StringValue(text)),
         Value::Array(items) => Some(Any::ArrayValue(ArrayValue {
@@ -271,6 +267,17 @@ mod tests {
         assert_eq!(list[3], json!({"boolValue": true}));
         assert_eq!(span["events"][0]["timeUnixNano"], "7");
         assert_eq!(span["links"][0]["spanId"], "0c5c7fd0a6a3a450");
+    }
+
+    #[test]
+    fn what_is_null_counts_as_not_said_and_large_numbers_keep_their_digits() {
+        let stored = json!({
+            "trace_id": "ZRMnDiaeDTfyp03kUua0OA==", "span_id": "DFx/0KajpFA=", "name": null, "events": null, "links": null,
+            "attributes": {"large": "18446744073709551615"}, "status": {"code": null}, "end_time_unix_nano": null,
+        });
+        let span = converted(&stored);
+        let large = &span["attributes"][0]["value"];
+        assert_eq!(*large, json!({"stringValue": "18446744073709551615"}));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Where lines are written: whole, or taken back.
 
+use std::fs::TryLockError;
 use std::io::SeekFrom;
 use std::path::Path;
 
@@ -23,6 +24,8 @@ pub(super) struct Output {
     files: Option<Files>,
     /// Where the line that is being written began, in bytes.
     begun_at: u64,
+    /// Whether a part of a line is written.
+    is_within: bool,
     last_line: Vec<u8>,
 }
 
@@ -38,24 +41,23 @@ impl Output {
             to: BufWriter::with_capacity(BUFFER, To::Stdout(tokio::io::stdout())),
             files: None,
             begun_at: 0,
+            is_within: false,
             last_line: Vec::new(),
         }
     }
 
-    /// A new file; the plan is written once the file is empty.
-    pub(super) async fn new(files: Files, plan: String) -> Result<Self, ExportError> {
-        let file = File::create(&files.part).await;
-        let file = file.map_err(ExportError::of_file(&files.part))?;
+    /// Begins anew; the plan is written once the file is empty.
+    pub(super) async fn new(files: Files, mut file: File, plan: String) -> Result<Self, ExportError> {
+        let failed = ExportError::of_file(&files.part);
+        file.set_len(0).await.map_err(failed)?;
+        file.rewind().await.map_err(failed)?;
         files.write_plan(&plan).await?;
         Ok(Self::into_file(files, file, 0, Vec::new()))
     }
 
     /// The file as it was left, without the line that was being written.
-    pub(super) async fn continued(files: Files) -> Result<Self, ExportError> {
+    pub(super) async fn continued(files: Files, mut file: File) -> Result<Self, ExportError> {
         let failed = ExportError::of_file(&files.part);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(&files.part).await.map_err(failed)?;
         let (end, last_line) = last_whole_line(&mut file).await.map_err(failed)?;
         file.set_len(end).await.map_err(failed)?;
         file.seek(SeekFrom::Start(end)).await.map_err(failed)?;
@@ -67,6 +69,7 @@ impl Output {
             to: BufWriter::with_capacity(BUFFER, To::File(file)),
             files: Some(files),
             begun_at,
+            is_within: false,
             last_line,
         }
     }
@@ -85,6 +88,7 @@ impl Output {
     /// Writes a line, and says how many bytes it has.
     pub(super) async fn write_line(&mut self, line: &mut Line) -> Result<u64, ExportError> {
         let mut bytes = 1;
+        self.is_within = true;
         while let Some(piece) = line.next().await {
             let piece = piece?;
             bytes += piece.len() as u64;
@@ -95,6 +99,7 @@ impl Output {
         let flushed = self.to.flush().await;
         flushed.map_err(|error| ExportError::of_file(self.path())(error))?;
         self.begun_at += bytes;
+        self.is_within = false;
         Ok(bytes)
     }
 
@@ -103,8 +108,13 @@ impl Output {
         written.map_err(|error| ExportError::of_file(self.path())(error))
     }
 
-    /// Cuts off the line that was being written; says whether that can be done.
-    pub(super) async fn take_back(&mut self) -> Result<bool, ExportError> {
+    /// Whether no half line stands at the end.
+    pub(super) fn is_at_a_lines_begin(&self) -> bool {
+        !self.is_within
+    }
+
+    /// Cuts off the line that was being written, where that can be done.
+    pub(super) async fn take_back(&mut self) -> Result<(), ExportError> {
         let begun_at = self.begun_at;
         let cut = async {
             self.to.flush().await?;
@@ -116,7 +126,8 @@ impl Output {
             Ok(true)
         };
         let cut: std::io::Result<bool> = cut.await;
-        cut.map_err(|error| ExportError::of_file(self.path())(error))
+        self.is_within = !cut.map_err(|error| ExportError::of_file(self.path())(error))?;
+        Ok(())
     }
 
     /// All is written: what was a part is whole now, and on the disk.
@@ -135,6 +146,24 @@ impl Output {
             None => Ok(()),
         }
     }
+}
+
+/// The file, which nobody else writes while this is held; made if it is not there.
+pub(super) async fn locked(path: &Path) -> Result<File, ExportError> {
+    let failed = ExportError::of_file(path);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = options.open(path).await.map_err(failed)?.into_std().await;
+    match file.try_lock() {
+        Ok(()) => Ok(File::from_std(file)),
+        Err(TryLockError::WouldBlock) => Err(ExportError::IsWritten(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Whether there is something in it.
+pub(super) async fn is_written(file: &File) -> bool {
+    file.metadata().await.is_ok_and(|metadata| metadata.len() > 0)
 }
 
 /// Where the last whole line ends, and its beginning.

@@ -12,8 +12,8 @@ use serde::Serialize;
 use service::TraceSource;
 use tokio::fs;
 
-use super::output::Output;
-use super::{ExportError, lines, page};
+use super::output::{self, Output};
+use super::{ExportError, again, lines, page};
 use crate::config::{ExportArgs, ExportFormat};
 use crate::upstream::Upstream;
 
@@ -77,8 +77,9 @@ impl Plan {
         let (mut ids, mut seen, mut token) = (Vec::new(), HashSet::new(), None);
         loop {
             let left = u32::try_from(limit - ids.len()).unwrap_or(u32::MAX);
-            let found = source.search_traces(&page(asked, PAGE.min(left), token)).await;
-            let found = found.map_err(ExportError::Search)?;
+            let page = page(asked, PAGE.min(left), token);
+            let found =
+                again(async || source.search_traces(&page).await.map_err(ExportError::Search)).await?;
             let listed = found.traces.into_iter().map(|info| info.trace_id);
             ids.extend(listed.filter(|id| seen.insert(id.clone())));
             ids.truncate(limit);
@@ -139,21 +140,33 @@ pub(super) fn is_begun(output: &Path) -> bool {
 pub(super) async fn planned(
     asked: &Asked,
     source: &dyn TraceSource,
-    output: &Path,
+    path: &Path,
     is_forced: bool,
 ) -> Result<(Plan, Output), ExportError> {
-    let files = Files::of(output);
+    let files = Files::of(path);
+    // Held to the end: of two at once one would write into the other's lines.
+    let begun_before = fs::try_exists(&files.part).await.unwrap_or(true);
+    let file = output::locked(&files.part).await?;
     if !is_forced && fs::try_exists(&files.whole).await.unwrap_or(true) {
+        if !begun_before {
+            let _ = fs::remove_file(&files.part).await;
+        }
         return Err(ExportError::IsThere(files.whole));
     }
-    if !is_forced && let Some(ids) = begun(asked, &files).await? {
-        let (mut plan, output) = (Plan { ids, done: 0 }, Output::continued(files).await?);
-        plan.done = done(&plan.ids, output.last_line(), asked.written_as)
-            .ok_or_else(|| ExportError::IsOfAnother(output.path().to_owned()))?;
-        return Ok((plan, output));
+    // A plan without a file is of one that came to its end.
+    if !is_forced && begun_before {
+        if let Some(ids) = begun(asked, &files).await? {
+            let (mut plan, output) = (Plan { ids, done: 0 }, Output::continued(files, file).await?);
+            plan.done = done(&plan.ids, output.last_line(), asked.written_as)
+                .ok_or_else(|| ExportError::IsOfAnother(output.path().to_owned()))?;
+            return Ok((plan, output));
+        }
+        if output::is_written(&file).await {
+            return Err(ExportError::HasNoPlan(files.part));
+        }
     }
     let plan = Plan::listed(asked, source).await?;
-    let output = Output::new(files, plan.text(asked)).await?;
+    let output = Output::new(files, file, plan.text(asked)).await?;
     Ok((plan, output))
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytesize::ByteSize;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::tell;
+use super::{ExportError, tell};
 
 /// Between two lines where there is no terminal.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
@@ -17,6 +17,7 @@ pub(super) struct Progress {
     traces: u64,
     written: u64,
     gone: u64,
+    left_out: u64,
     before: u64,
     bytes: u64,
     told_at: Instant,
@@ -39,6 +40,7 @@ impl Progress {
             traces,
             written: 0,
             gone: 0,
+            left_out: 0,
             before,
             bytes: 0,
             told_at: Instant::now(),
@@ -52,7 +54,10 @@ impl Progress {
         self.bar.set_message(ByteSize(self.bytes).to_string());
         if self.bar.is_hidden() && self.told_at.elapsed() >= TOLD_EVERY {
             self.told_at = Instant::now();
-            let (done, size) = (self.before + self.written + self.gone, ByteSize(self.bytes));
+            let (done, size) = (
+                self.before + self.written + self.gone + self.left_out,
+                ByteSize(self.bytes),
+            );
             tell(&format!("{done} of {} traces, {size}", self.traces));
         }
     }
@@ -61,6 +66,18 @@ impl Progress {
     pub(super) fn is_gone(&mut self) {
         self.gone += 1;
         self.bar.inc(1);
+    }
+
+    /// One cannot be read, which is told at once.
+    pub(super) fn leaves_out(&mut self, why: &ExportError) {
+        self.left_out += 1;
+        self.bar.inc(1);
+        self.bar.suspend(|| tell(&why.to_string()));
+    }
+
+    /// How many could not be read.
+    pub(super) fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     pub(super) fn end(&self) {

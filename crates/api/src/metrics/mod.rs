@@ -17,7 +17,7 @@ use crate::admission::Turned;
 use crate::state::AppState;
 
 pub use requests::RequestMetrics;
-pub(crate) use requests::{Outcome, Routes};
+pub(crate) use requests::{OTHER, Outcome, Routes, method};
 
 const PREFIX: &str = "trace_server";
 

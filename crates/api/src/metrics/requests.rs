@@ -17,7 +17,7 @@ const SECONDS: [f64; 12] = [
 ];
 
 /// The route of what is none of ours: the frontend's files, and what is not there.
-const OTHER: &str = "other";
+pub(crate) const OTHER: &str = "other";
 
 /// The status of a request of which nobody waited for an answer; nginx has it so too.
 const LEFT: u16 = 499;
@@ -117,7 +117,7 @@ impl RequestMetrics {
 }
 
 /// Methods that we answer to; others are what clients make up.
-fn method(method: &Method) -> &'static str {
+pub(crate) fn method(method: &Method) -> &'static str {
     let known = ["GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PUT"];
     known
         .into_iter()

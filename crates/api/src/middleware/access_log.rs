@@ -100,6 +100,11 @@ impl AccessLine {
         &self.times
     }
 
+    /// What was waited for: the answer's beginning, or MLflow by an answer that began before.
+    fn slowest(&self) -> Duration {
+        self.times.first_byte.max(self.times.waiting.so_far())
+    }
+
     pub(super) fn span(&self) -> &RequestSpan {
         &self.span
     }
@@ -157,7 +162,7 @@ impl Drop for AccessLine {
             };
         }
         match self.status {
-            Some(_) if self.times.first_byte >= self.observing.slow => line!(warn, "slow request"),
+            Some(_) if self.slowest() >= self.observing.slow => line!(warn, "slow request"),
             Some(status) if !status.is_server_error() => line!(info, "request"),
             Some(_) => line!(warn, "request"),
             None => {
@@ -192,7 +197,10 @@ impl HttpBody for LoggedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        let Self { body, line } = &mut *self;
+        // What is still asked of MLflow is of this request.
+        let poll = || Pin::new(body).poll_frame(cx);
+        let frame = line.span.around_poll(|| line.times.waiting.of_poll(poll));
         match &frame {
             Poll::Ready(Some(Ok(frame))) => {
                 self.line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);

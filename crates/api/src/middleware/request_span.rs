@@ -8,6 +8,7 @@ use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_http::HeaderExtractor;
 
 use super::access_log::Times;
+use crate::metrics::{OTHER, method};
 
 /// The span of a request, where it is traced.
 #[derive(Debug, Default)]
@@ -20,15 +21,27 @@ impl RequestSpan {
         let headers = HeaderExtractor(request.headers());
         let parent = global::get_text_map_propagator(|propagator| propagator.extract(&headers));
         let tracer = global::tracer("trace-server");
-        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let route = (route != OTHER).then(|| route.to_owned());
+        let method = match method(request.method()) {
+            OTHER => "_OTHER",
+            known => known,
+        };
+        let name = match &route {
+            Some(route) => format!("{method} {route}"),
+            None => method.to_owned(),
+        };
+        let path = request.uri().path().to_owned();
+        let attributes = [
+            Some(KeyValue::new("http.request.method", method)),
+            Some(KeyValue::new("url.path", path)),
+            // TLS ends before us.
+            Some(KeyValue::new("url.scheme", "http")),
+            route.map(|route| KeyValue::new("http.route", route)),
+        ];
         let span = tracer
-            .span_builder(format!("{method} {route}"))
+            .span_builder(name)
             .with_kind(SpanKind::Server)
-            .with_attributes([
-                KeyValue::new("http.request.method", method),
-                KeyValue::new("http.route", route.to_owned()),
-                KeyValue::new("url.path", path),
-            ])
+            .with_attributes(attributes.into_iter().flatten())
             .start_with_context(&tracer, &parent);
         Self(Some(parent.with_span(span)))
     }
@@ -36,6 +49,12 @@ impl RequestSpan {
     /// What is done for the request is of its trace.
     pub(super) fn around<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         work.with_context(self.0.clone().unwrap_or_else(Context::current))
+    }
+
+    /// The same for one poll of its answer.
+    pub(super) fn around_poll<T>(&self, poll: impl FnOnce() -> T) -> T {
+        let _attached = self.0.clone().map(Context::attach);
+        poll()
     }
 
     /// The trace, where it is recorded: 32 hexadecimal digits.
@@ -54,7 +73,7 @@ impl RequestSpan {
         let span = context.span();
         if span.is_recording() {
             span.set_attributes(end.attributes());
-            if end.status.is_some_and(|status| status.is_server_error()) {
+            if end.failure().is_some() {
                 span.set_status(Status::error(end.cause.unwrap_or_default().to_owned()));
             }
         }
@@ -75,11 +94,19 @@ pub(super) struct End<'a> {
 }
 
 impl End<'_> {
+    /// How it failed: by a status of ours, because nobody waited, or in the middle of the answer.
+    fn failure(&self) -> Option<String> {
+        match self.status {
+            None => Some("given_up".to_owned()),
+            Some(status) if status.is_server_error() => Some(status.as_u16().to_string()),
+            Some(status) if status.is_success() && !self.is_whole => Some("broken_off".to_owned()),
+            Some(_) => None,
+        }
+    }
+
     fn attributes(&self) -> impl Iterator<Item = KeyValue> {
         let ms = |time: std::time::Duration| time.as_secs_f64() * 1000.0;
         let status = self.status.map(|status| i64::from(status.as_u16()));
-        let is_error = self.status.is_none_or(|status| status.is_server_error());
-        let error = status.map_or_else(|| "given_up".to_owned(), |status| status.to_string());
         let cache = self.cache.and_then(|cache| cache.to_str().ok());
         let bytes = i64::try_from(self.bytes).unwrap_or(i64::MAX);
         [
@@ -88,7 +115,7 @@ impl End<'_> {
                 self.request_id.to_owned(),
             )),
             status.map(|status| KeyValue::new("http.response.status_code", status)),
-            is_error.then(|| KeyValue::new("error.type", error)),
+            self.failure().map(|how| KeyValue::new("error.type", how)),
             cache.map(|cache| KeyValue::new("trace_server.cache", cache.to_owned())),
             Some(KeyValue::new("http.response.body.size", bytes)),
             Some(KeyValue::new("trace_server.whole", self.is_whole)),

@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use opentelemetry::{Key, KeyValue, global};
 use opentelemetry_http::{HttpClient, HttpError, Request, Response};
-use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
+use opentelemetry_otlp::{
+    ExporterBuildError, Protocol, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
+};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -51,10 +54,16 @@ fn exporter(target: &OtlpTarget, runtime: &Handle) -> Result<SpanExporter, Expor
     // Its connection belongs to the runtime.
     let _entered = runtime.enter();
     match target.protocol {
-        OtlpProtocol::Grpc => SpanExporter::builder()
-            .with_tonic()
-            .with_endpoint(endpoint)
-            .build(),
+        OtlpProtocol::Grpc => {
+            let builder = SpanExporter::builder().with_tonic().with_endpoint(endpoint);
+            if target.endpoint.scheme() == "https" {
+                // Left to itself it trusts nobody.
+                let roots = ClientTlsConfig::new().with_native_roots();
+                builder.with_tls_config(roots).build()
+            } else {
+                builder.build()
+            }
+        }
         OtlpProtocol::HttpProtobuf => SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)

@@ -451,7 +451,7 @@ impl FeedReader {
                     return Ok(Gathered::Flowing(self));
                 }
             }
-            news.await;
+            waiting(news).await;
         }
     }
 
