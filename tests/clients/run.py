@@ -27,6 +27,7 @@ import demo  # noqa: E402
 import problems  # noqa: E402
 import record  # noqa: E402
 from beside import Runner, environment_without  # noqa: E402
+from trace_server import LOOPBACK  # noqa: E402
 
 DOCUMENT = ROOT / "openapi" / "openapi.json"
 TYPESCRIPT = ROOT / "clients" / "typescript"
@@ -60,7 +61,7 @@ class Clients:
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
-        self.env = environment_without("TRACE_SERVER") | QUIET | demo.LOOPBACK
+        self.env = environment_without("TRACE_SERVER") | QUIET | LOOPBACK
         self.python = Path()
 
     def install(self) -> None:

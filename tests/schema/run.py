@@ -16,7 +16,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import known  # noqa: E402
-from beside import STOP_LIMIT_S, Runner, environment_without, free_port  # noqa: E402
+from beside import Runner, environment_without  # noqa: E402
+from trace_server import LOOPBACK, is_healthy, running  # noqa: E402
 
 CHECKS = [
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
@@ -33,8 +33,6 @@ CHECKS = [
 ]  # fmt: skip
 # What a log must not say however the server was asked.
 TROUBLE = ("a handler panicked", "panicked at", "stack overflow")
-# A proxy that the environment names knows nothing of our loopback.
-LOOPBACK = {name: f"127.0.0.1,{os.environ.get(name, '')}" for name in ("no_proxy", "NO_PROXY")}
 
 
 @dataclass
@@ -109,33 +107,15 @@ def fuzz(name: str, args: argparse.Namespace, runner: Runner) -> int:
 @contextlib.contextmanager
 def server(binary: Path, folder: Path, on_database: bool, runner: Runner) -> Iterator[tuple[str, Path]]:
     """A trace-server on a free loopback port with reviews of its own, stopped by its id: where it answers, and its log."""
-    port, log = free_port(), folder / "trace-server.log"
-    base = f"http://127.0.0.1:{port}"
+    log = folder / "trace-server.log"
     env = environment_without("TRACE_SERVER", "DATABRICKS", "DATABASE_URL", "MLFLOW")
-    env |= {"PORT": str(port), "DATABASE_URL": f"sqlite://{folder}/reviews.db", "TRACE_SERVER_LOG": "info"}
+    env |= {"DATABASE_URL": f"sqlite://{folder}/reviews.db", "TRACE_SERVER_LOG": "info"}
     env |= {name: os.environ[name] for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID")}
     if on_database:
         env |= {"MLFLOW_TRACKING_URI": os.environ["MLFLOW_STORE_URI"], "MLFLOW_ARTIFACTS_DESTINATION": os.environ["MLFLOW_ARTIFACTS"]}
     env |= {"TRACE_SERVER_TRUST_PROXY": "true", "DEVELOPERS": known.DEVELOPER}
-    with log.open("wb") as out:
-        # In a session of its own: Ctrl-C is for schemathesis, and the server is stopped by its id.
-        process = subprocess.Popen([binary.resolve()], env=env, cwd=folder, stdout=out, stderr=out, start_new_session=True)
-        try:
-            runner.wait_until(lambda: is_healthy(base), process, log)
-            yield base, log
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def is_healthy(base: str) -> bool:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with contextlib.suppress(OSError), direct.open(f"{base}/health", timeout=5) as answer:
-        return answer.status == 200
-    return False
+    with running([binary.resolve()], env, log, runner) as base:
+        yield base, log
 
 
 def trouble(base: str, log: Path, runner: Runner) -> int:
