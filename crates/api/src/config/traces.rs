@@ -84,7 +84,7 @@ impl TraceArgs {
         }
         if endpoint.query().is_some() || endpoint.fragment().is_some() {
             return Err(wrong(
-                "has a query, which would be logged; set what is secret as OTEL_EXPORTER_OTLP_HEADERS",
+                "has a query, which would be logged; what nobody may see belongs into OTEL_EXPORTER_OTLP_HEADERS",
             ));
         }
         if whole.is_none() && protocol == OtlpProtocol::HttpProtobuf {
