@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use harness::{CLIENT_ID, CLIENT_SECRET, Fault, Proxy, TraceServer, Upstream, Workspace, http_client};
+use harness::{CLIENT_ID, CLIENT_SECRET, Fault, Gate, Proxy, TraceServer, Upstream, Workspace, http_client};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -119,7 +119,7 @@ fn questions() -> Vec<(String, BTreeSet<String>)> {
     questions
 }
 
-/// Something of all that is counted: tokens, retries, failed calls, errors, answers of the cache.
+/// Something of all that is counted: tokens, retries, failed calls, errors, answers of the cache and those that end early.
 async fn asked(server: &TraceServer, proxy: &Proxy, place: &Place) {
     let path = format!("/api/traces/{}", place.traces[0]);
     let is_first = std::sync::atomic::AtomicBool::new(true);
@@ -149,6 +149,20 @@ async fn asked(server: &TraceServer, proxy: &Proxy, place: &Place) {
         "{}",
         failed.text().await.unwrap()
     );
+    // An answer that nobody reads to its end.
+    let gate = Gate::default();
+    proxy.rule(move |call| {
+        if call.path.contains("search") {
+            Fault::None
+        } else {
+            Fault::Held(gate.clone())
+        }
+    });
+    let with_spans = json!({"max_results": 10, "include_spans": true});
+    let begun = server
+        .post("/api/mlflow/search-traces", &with_spans)
+        .header("cache-control", "no-cache");
+    drop(begun.send().await.unwrap());
 }
 
 #[tokio::test]
@@ -187,7 +201,7 @@ async fn every_question_of_the_dashboard_is_answered_and_the_rules_are_evaluated
             are_evaluated.then_some(rules)
         })
         .await;
-    assert_eq!(rules.len(), 6);
+    assert_eq!(rules.len(), 7);
     for rule in rules {
         assert_eq!(rule["health"], "ok", "{rule}");
     }

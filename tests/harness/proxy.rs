@@ -59,6 +59,17 @@ impl Proxy {
         self.inner.watch.set_rule(rule);
     }
 
+    /// Does this to every call with this in its path from now on; others are passed on.
+    pub fn does_to(&self, part: &'static str, fault: Fault) {
+        self.rule(move |call| {
+            if call.path.contains(part) {
+                fault.clone()
+            } else {
+                Fault::None
+            }
+        });
+    }
+
     /// The calls so far, without those a client makes once to learn what the server is.
     pub fn calls(&self) -> Vec<Call> {
         self.inner.watch.calls()

@@ -39,13 +39,7 @@ async fn a_request_under_way_ends_well_before_the_server_does() {
 #[tokio::test]
 async fn a_stream_without_end_is_ended_cleanly_within_10_seconds() {
     let (upstream, proxy, server) = crate::proxied().await;
-    proxy.rule(|call| {
-        if call.path.contains("artifact") {
-            Fault::HeldAfter(100_000, Gate::default())
-        } else {
-            Fault::None
-        }
-    });
+    proxy.does_to("artifact", Fault::HeldAfter(100_000, Gate::default()));
     let mut chunks = server
         .get(&format!("/api/traces/{}/spans", upstream.trace("big")))
         .send()

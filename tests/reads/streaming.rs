@@ -59,14 +59,7 @@ async fn a_100_mb_trace_streams_in_32_mb_whatever_the_form() {
 async fn the_first_span_leaves_while_the_last_has_not_come() {
     let (_, id, proxy, server) = on_big_trace().await;
     let gate = Gate::default();
-    let held = gate.clone();
-    proxy.rule(move |call| {
-        if call.path.contains("artifact") {
-            Fault::HeldAfter(10 * MIB, held.clone())
-        } else {
-            Fault::None
-        }
-    });
+    proxy.does_to("artifact", Fault::HeldAfter(10 * MIB, gate.clone()));
     let mut chunks = server
         .get(&format!("/api/traces/{id}/spans"))
         .send()

@@ -170,13 +170,7 @@ async fn a_lost_connection_is_tried_again_and_nobody_notices() {
 async fn spans_that_break_off_are_an_error_in_every_form_and_are_not_kept() {
     let (upstream, proxy, server) = crate::proxied().await;
     let path = format!("/api/traces/{}/spans", upstream.trace("big"));
-    proxy.rule(|call| {
-        if call.path.contains("artifact") {
-            Fault::CutAfter(200_000)
-        } else {
-            Fault::None
-        }
-    });
+    proxy.does_to("artifact", Fault::CutAfter(200_000));
     let lines = server.get(&path).send().await.unwrap().text().await.unwrap();
     let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
     assert_eq!(last["error"]["code"], "UPSTREAM_UNAVAILABLE", "{last}");

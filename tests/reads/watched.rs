@@ -4,36 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use harness::{CLIENT_ID, CLIENT_SECRET, Fault, TraceServer, Upstream, Workspace};
-use serde_json::Value;
+use harness::{CLIENT_ID, CLIENT_SECRET, Fault, Gate, Metrics, TraceServer, Upstream, Workspace};
+use serde_json::{Value, json};
 
 use crate::proxied;
-
-/// Every series with its value, by its name and labels as they stand in the text.
-async fn metrics(server: &TraceServer) -> BTreeMap<String, f64> {
-    let text = server.get("/metrics").send().await.unwrap().text().await.unwrap();
-    assert!(text.ends_with("# EOF\n"), "{text}");
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines
-        .map(|line| {
-            let (name, value) = line.rsplit_once(' ').unwrap();
-            (name.to_owned(), value.parse().unwrap())
-        })
-        .collect()
-}
-
-fn value(metrics: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
-    let found: Vec<_> = metrics
-        .iter()
-        .filter(|(series, _)| {
-            let (of, rest) = series.split_once('{').unwrap_or((series, ""));
-            of == name && labels.iter().all(|label| rest.contains(label))
-        })
-        .map(|(_, value)| value)
-        .collect();
-    assert!(!found.is_empty(), "{name} {labels:?} of {metrics:#?}");
-    found.into_iter().sum()
-}
 
 #[tokio::test]
 async fn requests_calls_and_the_cache_are_counted() {
@@ -54,29 +28,27 @@ async fn requests_calls_and_the_cache_are_counted() {
     for nonsense in ["/nothing/here", "/nor/there"] {
         server.get(nonsense).send().await.unwrap();
     }
-    let metrics = metrics(&server).await;
-    let of = |name: &str, labels: &[&str]| value(&metrics, name, labels);
-    let route = r#"route="/api/traces/{trace_id}""#;
-    let requests = "trace_server_request_seconds_count";
-    assert!((of(requests, &[route, r#"method="GET""#, r#"status="200""#]) - 3.0).abs() < 0.5);
-    assert!((of(requests, &[r#"route="other""#, r#"status="404""#]) - 2.0).abs() < 0.5);
-    assert!(of("trace_server_answer_bytes_total", &[route]) > 1000.0);
-    assert!((of("trace_server_cache_answers_total", &[r#"status="hit""#]) - 2.0).abs() < 0.5);
-    assert!((of("trace_server_cache_answers_total", &[r#"status="miss""#]) - 1.0).abs() < 0.5);
-    let calls = of("trace_server_upstream_calls_total", &[r#"outcome="ok""#]);
-    assert!(calls >= 1.0 && calls <= of("trace_server_upstream_call_seconds_count", &[]));
-    assert!(of("trace_server_upstream_retries_total", &[]) >= 1.0);
+    let metrics = server.metrics().await;
+    let of = |name: &str| metrics.count(&format!("trace_server_{name}"));
+    let requests = r#"request_seconds_count{route="/api/traces/{trace_id}",method="GET",status="200"}"#;
+    assert_eq!(of(requests), 3);
+    assert_eq!(of(r#"request_seconds_count{route="other",status="404"}"#), 2);
+    assert!(of(r#"answer_bytes_total{route="/api/traces/{trace_id}"}"#) > 1000);
+    assert_eq!(of(r#"cache_answers_total{status="hit"}"#), 2);
+    assert_eq!(of(r#"cache_answers_total{status="miss"}"#), 1);
+    let calls = of(r#"upstream_calls_total{outcome="ok"}"#);
+    assert!(calls >= 1 && calls <= of("upstream_call_seconds_count"));
+    assert!(of("upstream_retries_total") >= 1);
     // No name of a trace or of a user is in it: the series would have no end.
-    let text = format!("{metrics:?}");
-    assert!(!text.contains(id.as_str()) && !text.contains("nothing"));
-    is_documented(&server).await;
+    assert!(!metrics.text.contains(id.as_str()) && !metrics.text.contains("nothing"));
+    is_documented(&metrics);
 }
 
 /// The page for operators names all that is counted.
-async fn is_documented(server: &TraceServer) {
-    let text = server.get("/metrics").send().await.unwrap().text().await.unwrap();
+fn is_documented(metrics: &Metrics) {
     let page = include_str!("../../docs/operations.md");
-    let families: Vec<_> = text
+    let families: Vec<_> = metrics
+        .text
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE trace_server_")?.split_once(' '))
         .collect();
@@ -105,12 +77,11 @@ async fn tokens_that_are_fetched_are_counted() {
     server
         .json(&format!("/api/traces/{}", upstream.seed.run_trace_ids[0]))
         .await;
-    let tokens = value(
-        &metrics(&server).await,
-        "trace_server_upstream_tokens_total",
-        &[r#"outcome="ok""#],
+    let metrics = server.metrics().await;
+    assert_eq!(
+        metrics.count(r#"trace_server_upstream_tokens_total{outcome="ok"}"#),
+        1
     );
-    assert!((tokens - 1.0).abs() < 0.5, "{tokens}");
 }
 
 /// The times of `server-timing`, in ms.
@@ -171,4 +142,40 @@ async fn where_the_time_went_is_told_to_who_asks_and_of_slow_ones_to_the_log() {
     assert!(!slow.is_empty() && slow.len() < lines.len(), "{lines:#?}");
     assert!(slow.iter().all(|line| line["level"] == "WARN"));
     assert!(slow[0]["upstream_ms"].as_f64().unwrap() >= ms, "{slow:#?}");
+}
+
+#[tokio::test]
+async fn a_list_that_waits_for_spans_or_breaks_off_is_seen_in_what_is_counted() {
+    const PAUSE: Duration = Duration::from_millis(300);
+    let (upstream, proxy, server) = proxied().await;
+    // The answer begins at once; what is waited for is within it.
+    proxy.does_to("artifact", Fault::Delayed(PAUSE));
+    let search = json!({"max_results": 5, "include_spans": true});
+    server.post_json("/api/mlflow/search-traces", &search).await;
+    let route = r#"route="/api/mlflow/search-traces""#;
+    let waited = server
+        .metrics()
+        .await
+        .value(&format!("trace_server_request_seconds_sum{{{route}}}"));
+    assert!(waited >= PAUSE.as_secs_f64(), "{waited}");
+
+    // One that fails in the middle, as lines that say so and as one JSON that cannot; and one that nobody reads on.
+    let spans = format!("/api/traces/{}/spans", upstream.trace("big"));
+    proxy.does_to("artifact", Fault::CutAfter(200_000));
+    let lines = server.get(&spans).send().await.unwrap().text().await.unwrap();
+    assert!(lines.ends_with("}}\n"), "{lines}");
+    let json = server.get(&spans).header("accept", "application/json");
+    assert!(json.send().await.unwrap().bytes().await.is_err());
+    proxy.does_to("artifact", Fault::HeldAfter(200_000, Gate::default()));
+    drop(server.get(&spans).send().await.unwrap());
+    let route = r#"route="/api/traces/{trace_id}/spans""#;
+    let ended = |why: &str| format!("trace_server_answers_broken_off_total{{{route},why=\"{why}\"}}");
+    server.until_counted(&ended("failed"), 2).await;
+    server.until_counted(&ended("left"), 1).await;
+    let log = server.log().await;
+    let told = log
+        .iter()
+        .filter(|line| line.contains("/spans\"") && line.contains("WARN"));
+    assert!(told.clone().count() >= 2, "{log:#?}");
+    assert!(told.clone().all(|line| line.contains("\"cause\":")), "{log:#?}");
 }

@@ -44,14 +44,7 @@ fn hold(place: &Place) -> Gate {
 /// Holds what reads labels.
 fn hold_reads(place: &Place) -> Gate {
     let gate = Gate::default();
-    let held = gate.clone();
-    place.proxy.rule(move |call| {
-        if call.path.contains("/traces/") {
-            Fault::Held(held.clone())
-        } else {
-            Fault::None
-        }
-    });
+    place.proxy.does_to("/traces/", Fault::Held(gate.clone()));
     gate
 }
 
@@ -101,12 +94,8 @@ async fn status(server: &TraceServer, session: &str) -> Value {
 
 /// How many the server works on, and how many wait.
 async fn jobs(server: &TraceServer) -> (u64, u64) {
-    let metrics = server.get("/metrics").send().await.unwrap().text().await.unwrap();
-    let of = |stage: &str| -> u64 {
-        let name = format!("trace_server_jobs{{stage=\"{stage}\"}} ");
-        let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
-        value.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap()
-    };
+    let metrics = server.metrics().await;
+    let of = |stage: &str| metrics.count(&format!("trace_server_jobs{{stage=\"{stage}\"}}"));
     (of("running"), of("waiting"))
 }
 

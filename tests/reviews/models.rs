@@ -1,6 +1,8 @@
 //! Insights of a model: asked for, checked, shown as text, and never needed.
 
-use harness::{ChatReply, ChatServer, Upstream};
+use std::time::Duration;
+
+use harness::{ChatReply, ChatServer, Upstream, answer};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -114,6 +116,15 @@ async fn what_a_model_sees_stands_in_the_report_as_text() {
         "{data}"
     );
     assert!(!asked[0].message("system").contains("Ignore all instructions"));
+
+    // What it cost is counted.
+    let metrics = place.server.metrics().await;
+    let asked = r#"trace_server_upstream_calls_total{operation="model.chat",outcome="ok"}"#;
+    assert_eq!(metrics.count(asked), 1);
+    for (of, tokens) in [("questions", 100), ("answers", 20)] {
+        let series = format!("trace_server_model_tokens_total{{of=\"{of}\"}}");
+        assert_eq!(metrics.count(&series), tokens, "{of}");
+    }
 }
 
 #[tokio::test]
@@ -279,4 +290,57 @@ async fn what_a_serving_endpoint_sees_stands_in_the_report(kept: Kept) {
     let asked = workspace.model_requests();
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].path, "/serving-endpoints/databricks-model/invocations");
+}
+
+#[tokio::test]
+async fn a_question_is_a_span_of_the_request_that_it_is_asked_for() {
+    let chat = ChatServer::start().await;
+    let upstream = Upstream::v3();
+    let ours = new_experiment(&upstream).await;
+    let headers = format!("x-mlflow-experiment-id={ours}");
+    let place = place(
+        &chat,
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &upstream.url),
+            ("OTEL_EXPORTER_OTLP_HEADERS", &headers),
+            ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+        ],
+    )
+    .await;
+    let (session, _) = labeled(&place, "It is short.").await;
+    chat.answers(vec![ChatReply::fenced(&says("All is well.", &[]))]);
+    analysed(&place, &session, &json!({})).await;
+    let search = json!({"experiment_ids": [ours], "include_spans": true});
+    let search = || {
+        let dev = place.server.as_user(DEV);
+        dev.post("/api/mlflow/search-traces", &search)
+            .header("cache-control", "no-cache")
+    };
+    let asked = async {
+        loop {
+            let (_, found) = answer(search()).await;
+            let traces = found["traces"].as_array().unwrap().iter();
+            let mut spans = traces.flat_map(|trace| trace["data"]["spans"].as_array().unwrap());
+            if let Some(span) = spans.find(|span| span["name"] == "model.chat") {
+                return span.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let span = tokio::time::timeout(Duration::from_secs(20), asked)
+        .await
+        .unwrap();
+    assert!(span["parent_span_id"].is_string(), "{span}");
+    let attributes = &span["attributes"];
+    assert_eq!(
+        attributes["gen_ai.request.model"],
+        json!("\"small-model\""),
+        "{span}"
+    );
+    assert_eq!(attributes["gen_ai.usage.input_tokens"], json!("100"), "{span}");
+    let told = span.to_string();
+    assert!(
+        !told.contains("It is short") && !told.contains(chat.url()),
+        "{told}"
+    );
 }

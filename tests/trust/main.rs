@@ -14,22 +14,10 @@ mod tls;
 mod upstream;
 mod users;
 
-use harness::TraceServer;
-
 /// A header of an answer, as text.
 fn header(answer: &reqwest::Response, name: &str) -> String {
     let value = answer.headers().get(name).map(|value| value.to_str().unwrap());
     value.unwrap_or_default().to_owned()
-}
-
-/// The value of a metric, by its name and labels as they are written.
-async fn metric(server: &TraceServer, name: &str) -> u64 {
-    let text = server.get("/metrics").send().await.unwrap().text().await.unwrap();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    let value = line.unwrap_or_else(|| panic!("no metric {name} in {text}"));
-    value.parse().unwrap()
 }
 
 /// Asks until the answer is as it shall be, or fails the test.

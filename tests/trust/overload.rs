@@ -7,7 +7,7 @@ use harness::{Fault, Gate, Proxy, TraceServer, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::{header, metric, until};
+use crate::{header, until};
 
 async fn held(settings: &[(&str, &str)]) -> (Upstream, Gate, TraceServer) {
     let upstream = Upstream::v3();
@@ -96,7 +96,10 @@ async fn more_than_can_be_done_is_turned_away_at_once_and_health_is_answered() {
             .all(|answer| answer.unwrap().status() == 200)
     );
     assert_eq!(
-        metric(&server, "trace_server_turned_away_total{what=\"request\"}").await,
+        server
+            .metrics()
+            .await
+            .count("trace_server_turned_away_total{what=\"request\"}"),
         1
     );
     assert_eq!(asking(3).await.unwrap().status(), 200);
@@ -152,7 +155,10 @@ async fn a_reader_that_reads_nothing_is_cut_off_and_holds_nothing() {
     let mut stuck = connected(&server, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
     stuck.read_exact(&mut [0; 12]).await.unwrap();
     assert_eq!(
-        metric(&server, "trace_server_requests{stage=\"sending_large_answer\"}").await,
+        server
+            .metrics()
+            .await
+            .count("trace_server_requests{stage=\"sending_large_answer\"}"),
         1
     );
     // There is one place for large answers: the next one comes when the one who holds it is cut off.
@@ -161,7 +167,10 @@ async fn a_reader_that_reads_nothing_is_cut_off_and_holds_nothing() {
     assert_eq!(next.bytes().await.unwrap(), whole);
     assert!(rest(stuck).await.len() < whole.len());
     assert_eq!(
-        metric(&server, "trace_server_requests{stage=\"sending_large_answer\"}").await,
+        server
+            .metrics()
+            .await
+            .count("trace_server_requests{stage=\"sending_large_answer\"}"),
         0
     );
 }
@@ -184,7 +193,7 @@ async fn readers_that_do_not_read_leave_connections_to_mlflow_to_others() {
         socket.read_exact(&mut [0; 12]).await.unwrap();
         stuck.push(socket);
     }
-    assert_eq!(metric(&server, "trace_server_span_flows").await, 2);
+    assert_eq!(server.metrics().await.count("trace_server_span_flows"), 2);
     let one_more = server.get(&path).send().await.unwrap();
     assert_eq!(
         (
@@ -198,7 +207,7 @@ async fn readers_that_do_not_read_leave_connections_to_mlflow_to_others() {
         .await;
     drop(stuck);
     until("the streams are over", || async {
-        metric(&server, "trace_server_span_flows").await == 0
+        server.metrics().await.count("trace_server_span_flows") == 0
     })
     .await;
 }
@@ -217,7 +226,10 @@ async fn a_body_that_never_comes_is_given_up_with_its_request() {
     socket.read_exact(&mut status).await.unwrap();
     assert!(matches!(&status, b"HTTP/1.1 504" | b"HTTP/1.1 408"), "{status:?}");
     assert_eq!(
-        metric(&server, "trace_server_requests{stage=\"working\"}").await,
+        server
+            .metrics()
+            .await
+            .count("trace_server_requests{stage=\"working\"}"),
         0
     );
 }

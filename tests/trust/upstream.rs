@@ -7,7 +7,7 @@ use harness::{Line, TraceServer, Upstream, Wire, wired};
 use reqwest::Response;
 use serde_json::Value;
 
-use crate::{header, metric, until};
+use crate::{header, until};
 
 /// What is kept is old at once, and one answer is waited for as long as another.
 const OLD_AT_ONCE: [(&str, &str); 4] = [
@@ -153,11 +153,10 @@ async fn a_breaker_opens_is_seen_to_be_open_and_closes_by_itself() {
     }
     assert_ne!(breaker(&server).await, "closed");
     assert!(
-        metric(
-            &server,
-            "trace_server_upstream_breaker_state{upstream=\"mlflow\"}"
-        )
-        .await
+        server
+            .metrics()
+            .await
+            .count("trace_server_upstream_breaker_state{upstream=\"mlflow\"}")
             > 0
     );
     let opened = wire.traffic().opened;
@@ -175,11 +174,10 @@ async fn a_breaker_opens_is_seen_to_be_open_and_closes_by_itself() {
     let made = wire.traffic().opened - opened;
     assert!(made < 10, "{made} connections for 50 requests");
     assert!(
-        metric(
-            &server,
-            "trace_server_upstream_breaker_refused_total{upstream=\"mlflow\"}"
-        )
-        .await
+        server
+            .metrics()
+            .await
+            .count("trace_server_upstream_breaker_refused_total{upstream=\"mlflow\"}")
             >= 40
     );
     wire.turn(Line::Good).await;
@@ -190,11 +188,10 @@ async fn a_breaker_opens_is_seen_to_be_open_and_closes_by_itself() {
     .await;
     assert_eq!(breaker(&server).await, "closed");
     assert_eq!(
-        metric(
-            &server,
-            "trace_server_upstream_breaker_opened_total{upstream=\"mlflow\"}"
-        )
-        .await,
+        server
+            .metrics()
+            .await
+            .count("trace_server_upstream_breaker_opened_total{upstream=\"mlflow\"}"),
         1
     );
 }

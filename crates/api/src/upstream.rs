@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use calls::Calls;
 use mlflow_client::{Flavor, MlflowClient};
 use mlflow_store::MlflowStore;
-use prometheus_client::registry::Registry;
 use service::{TracePages, TraceSink, TraceSource};
 use store::{Store, StoreConfig};
 use url::Url;
@@ -22,11 +22,11 @@ pub enum Upstream {
 }
 
 impl Upstream {
-    /// What is counted of calls is told there from now on.
-    pub fn register_metrics(&self, registry: &mut Registry) {
+    /// What is counted of calls.
+    pub fn calls(&self) -> &Calls {
         match self {
-            Self::Server(client) => client.calls().register(registry),
-            Self::Database(store) => store.calls().register(registry),
+            Self::Server(client) => client.calls(),
+            Self::Database(store) => store.calls(),
         }
     }
 

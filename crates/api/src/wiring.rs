@@ -79,7 +79,7 @@ pub async fn server(config: &Config) -> Result<Server, WiringError> {
         user_views,
         settings(config, &upstream)?,
         Arc::clone(&admission),
-        Metrics::new(|registry| upstream.register_metrics(registry)),
+        Metrics::new(|registry| upstream.calls().register(registry)),
         ending.clone(),
     );
     let router_config = RouterConfig {
@@ -195,7 +195,7 @@ async fn kept(config: &Config, upstream: &Upstream) -> Result<Kept, WiringError>
 /// When an address, a key or a name cannot be used.
 pub fn model(config: &Config, upstream: &Upstream) -> Result<Model, ConfigError> {
     let policy = config.model.policy();
-    let model = match (config.model.openai()?, upstream) {
+    let model = match (config.model.openai(upstream.calls())?, upstream) {
         (Some(client), _) => Model::Shared(Arc::new(client)),
         (None, Upstream::Server(client)) if upstream.flavor() == Flavor::Databricks => {
             Model::Serving(ServingModel::new(client.clone(), policy.timeout))

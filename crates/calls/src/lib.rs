@@ -1,4 +1,4 @@
-//! Calls to whoever keeps the traces, as those see them who watch: how many, how they went, how long they took.
+//! Calls to whoever keeps the traces, and to models, as those see them who watch: how many, how they went, how long they took.
 //!
 //! [`Calls`] counts them for Prometheus. Where what they are made for is traced, each is a span of OpenTelemetry as well, and
 //! [`inject`] tells the one who is called whose span it is.
@@ -15,7 +15,7 @@ use prometheus_client::registry::Registry;
 use metrics::CallMetrics;
 use span::CallSpan;
 
-pub use span::inject;
+pub use span::{inject, note};
 
 /// An error that those who count tell apart from others.
 pub trait Failure {
@@ -23,7 +23,7 @@ pub trait Failure {
     fn kind(&self) -> &'static str;
 }
 
-/// The calls to one server or database, whoever makes them. Clones share the counts.
+/// The calls to servers and databases, whoever makes them. Clones share the counts.
 #[derive(Debug, Clone, Default)]
 pub struct Calls {
     metrics: CallMetrics,
@@ -38,6 +38,15 @@ impl Calls {
         Self {
             metrics: CallMetrics::default(),
             peer: peer.collect(),
+        }
+    }
+
+    /// Calls to another one, counted with these.
+    #[must_use]
+    pub fn beside(&self, peer: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        Self {
+            metrics: self.metrics.clone(),
+            ..Self::to(peer)
         }
     }
 

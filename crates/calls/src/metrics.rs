@@ -67,13 +67,13 @@ impl CallMetrics {
     pub(crate) fn register(&self, registry: &mut Registry) {
         registry.register_with_unit(
             "upstream_call",
-            "Time of calls to MLflow or its database, with their retries; of answers that are streamed until they begin",
+            "Time of calls to MLflow, its database or a model, with their retries; of answers that are streamed until they begin",
             Unit::Seconds,
             self.seconds.clone(),
         );
         registry.register(
             "upstream_calls",
-            "Calls to MLflow or its database by how they went",
+            "Calls to MLflow, its database or a model by how they went",
             self.calls.clone(),
         );
         registry.register(

@@ -52,6 +52,14 @@ impl CallSpan {
     }
 }
 
+/// Says more of the call that is under way, by the names of OpenTelemetry's conventions, where it is traced.
+pub fn note(attributes: impl IntoIterator<Item = KeyValue>) {
+    let context = Context::current();
+    if is_traced(&context) {
+        context.span().set_attributes(attributes);
+    }
+}
+
 pub(crate) fn note_retry(after: &'static str) {
     let context = Context::current();
     if is_traced(&context) {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use calls::Calls;
+use opentelemetry::KeyValue;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Response, redirect};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,6 +18,9 @@ use crate::error::ChatError;
 use crate::request::ChatRequest;
 use crate::retry::Tries;
 use crate::wire::Wire;
+
+/// By which questions are counted.
+const OPERATION: &str = "model.chat";
 
 const USER_AGENT: &str = concat!("trace-server/", env!("CARGO_PKG_VERSION"));
 
@@ -35,6 +40,8 @@ pub struct ChatConfig {
     pub connect_timeout: Duration,
     /// Time for a question, its tries included.
     pub timeout: Duration,
+    /// Where questions are counted.
+    pub calls: Calls,
 }
 
 impl std::fmt::Debug for ChatConfig {
@@ -55,6 +62,7 @@ struct Inner {
     authorization: Option<HeaderValue>,
     timeout: Duration,
     wire: Wire,
+    calls: Calls,
 }
 
 impl std::fmt::Debug for ChatClient {
@@ -78,6 +86,10 @@ impl ChatClient {
             authorization: config.api_key.as_ref().map(bearer).transpose()?,
             timeout: config.timeout,
             wire: Wire::default(),
+            // The conventions' word for whom it is that is called; where they are is not told.
+            calls: config
+                .calls
+                .beside([("gen_ai.operation.name", "chat".to_owned())]),
         };
         Ok(Self(Arc::new(inner)))
     }
@@ -89,9 +101,14 @@ impl ChatClient {
     /// [`ChatError`], by meaning.
     pub async fn complete(&self, request: &ChatRequest) -> Result<ChatAnswer, ChatError> {
         let limit = self.0.timeout;
-        let asked = self.0.wire.ask(request, |body| self.send(body));
-        let in_time = tokio::time::timeout(limit, asked).await;
-        in_time.unwrap_or(Err(ChatError::Timeout { limit }))
+        let asked = async {
+            let asked = self.0.wire.ask(request, |body| self.send(body));
+            let in_time = tokio::time::timeout(limit, asked).await;
+            let answer = in_time.unwrap_or(Err(ChatError::Timeout { limit }));
+            calls::note(told(request, answer.as_ref().ok()));
+            answer
+        };
+        self.0.calls.of(OPERATION, asked).await
     }
 
     async fn send(&self, body: Value) -> Result<Bytes, ChatError> {
@@ -107,6 +124,7 @@ impl ChatClient {
             let Some(pause) = tries.pause_before_next(&error) else {
                 return Err(error);
             };
+            self.0.calls.count_retry(OPERATION, &error);
             tracing::debug!(%error, pause_ms = pause.as_millis(), "asking the model again");
             tokio::time::sleep(pause).await;
         }
@@ -131,6 +149,21 @@ impl ChatClient {
         }
         Err(refusal(answer).await)
     }
+}
+
+/// What the span of a question says of it, by OpenTelemetry's conventions for generative AI: of what is asked and answered only
+/// how much it is.
+fn told(request: &ChatRequest, answer: Option<&ChatAnswer>) -> impl Iterator<Item = KeyValue> {
+    let usage = answer.and_then(|answer| answer.usage);
+    let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
+    let model = KeyValue::new("gen_ai.request.model", request.model.clone());
+    let usage = usage.map(|usage| {
+        [
+            KeyValue::new("gen_ai.usage.input_tokens", count(usage.prompt_tokens)),
+            KeyValue::new("gen_ai.usage.output_tokens", count(usage.completion_tokens)),
+        ]
+    });
+    std::iter::once(model).chain(usage.into_iter().flatten())
 }
 
 /// Reads a body whole, or not at all.
@@ -232,6 +265,7 @@ mod tests {
             api_key: Some(key.into()),
             connect_timeout: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
+            calls: Calls::default(),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use calls::Failure;
+
 /// The longest message kept of what a server says, in characters.
 const MESSAGE_LIMIT: usize = 500;
 
@@ -62,6 +64,21 @@ pub enum ChatError {
         /// The limit that was reached.
         limit: usize,
     },
+}
+
+impl Failure for ChatError {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "absent",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Timeout { .. } => "timeout",
+            Self::Unauthorized => "denied",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Rejected { .. } => "rejected",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Malformed { .. } | Self::TooLarge { .. } => "unreadable",
+        }
+    }
 }
 
 impl ChatError {

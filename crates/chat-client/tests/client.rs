@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use calls::Calls;
 use chat_client::{ChatAnswer, ChatClient, ChatConfig, ChatError, ChatRequest, Usage};
 use harness::{ChatReply, ChatServer};
 use serde_json::{Value, json};
@@ -16,6 +17,7 @@ fn client(url: &str, timeout: Duration) -> ChatClient {
         api_key: Some(KEY.into()),
         connect_timeout: Duration::from_secs(1),
         timeout,
+        calls: Calls::default(),
     })
     .unwrap()
 }

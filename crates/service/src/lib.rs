@@ -62,7 +62,7 @@ pub use upstream::UpstreamError;
 pub use waiting::Waiting;
 
 use cache::{Cache, Keys, RawKey, Versions};
-use insights::{ChatModel, ModelPolicy};
+use insights::{ChatModel, ModelPolicy, Spent};
 use jobs::Jobs;
 use spans::{ManyReads, SpanFeed};
 use turns::Turns;
@@ -151,6 +151,7 @@ pub struct Shared {
     roles: Roles,
     local_user: LocalUser,
     model: ModelPolicy,
+    spent: Spent,
     jobs: Arc<Jobs>,
     trace_pages: TracePages,
 }
@@ -181,6 +182,7 @@ impl Services {
             roles: config.roles,
             local_user: config.local_user,
             model: config.model,
+            spent: Spent::default(),
             jobs: Jobs::new(config.store, config.jobs),
             trace_pages: config.trace_pages,
         };

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use calls::Calls;
 use chat_client::{ChatClient, ChatConfig, ChatError, ChatRequest};
 use harness::{ChatReply, ChatServer, TOKEN, Workspace};
 use mlflow_client::{AuthSettings, ClientConfig, MlflowClient, TrackingServer};
@@ -49,6 +50,7 @@ async fn both_ways_ask_the_same_question() {
         api_key: Some("planted-chat-key".into()),
         connect_timeout: LONG,
         timeout: LONG,
+        calls: Calls::default(),
     });
     let ways: [Arc<dyn ChatModel>; 2] = [
         Arc::new(shared.unwrap()),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use calls::Calls;
 use chat_client::{ChatClient, ChatConfig};
 use clap::Args;
 use humantime::parse_duration;
@@ -57,11 +58,11 @@ impl ModelArgs {
         }
     }
 
-    /// The OpenAI-compatible server, where one is set.
+    /// The OpenAI-compatible server, where one is set; what it is asked is counted with these calls.
     ///
     /// # Errors
     /// When its address or key cannot be used.
-    pub fn openai(&self) -> Result<Option<ChatClient>, ConfigError> {
+    pub fn openai(&self, calls: &Calls) -> Result<Option<ChatClient>, ConfigError> {
         let Some(url) = given_secret(self.openai_base_url.as_ref()) else {
             return Ok(None);
         };
@@ -70,6 +71,7 @@ impl ModelArgs {
             api_key: given_secret(self.openai_api_key.as_ref()).map(Into::into),
             connect_timeout: CONNECT_TIMEOUT,
             timeout: self.model_timeout,
+            calls: calls.clone(),
         };
         Ok(Some(ChatClient::new(config)?))
     }
@@ -93,10 +95,20 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_unless_an_address_is_set() {
-        assert!(args(&["--openai-api-key", "k"]).openai().unwrap().is_none());
-        assert!(args(&["--openai-base-url", " "]).openai().unwrap().is_none());
+        assert!(
+            args(&["--openai-api-key", "k"])
+                .openai(&Calls::default())
+                .unwrap()
+                .is_none()
+        );
+        assert!(
+            args(&["--openai-base-url", " "])
+                .openai(&Calls::default())
+                .unwrap()
+                .is_none()
+        );
         let set = args(&["--openai-base-url", "http://localhost:11434/v1"]);
-        assert!(set.openai().unwrap().is_some());
+        assert!(set.openai(&Calls::default()).unwrap().is_some());
     }
 
     #[test]
@@ -113,7 +125,7 @@ mod tests {
             ],
         ] {
             let args = args(flags);
-            let error = args.openai().unwrap_err();
+            let error = args.openai(&Calls::default()).unwrap_err();
             assert!(error.to_string().starts_with("OPENAI_"), "{error}");
             assert!(
                 !format!("{error} {error:?} {args:?}").contains("planted"),

@@ -17,7 +17,7 @@ use crate::admission::Turned;
 use crate::state::AppState;
 
 pub use requests::RequestMetrics;
-pub(crate) use requests::{OTHER, Outcome, Routes, method};
+pub(crate) use requests::{BrokenOff, OTHER, Outcome, Routes, method};
 
 const PREFIX: &str = "trace_server";
 
@@ -69,6 +69,7 @@ impl Collector for Counted {
     fn encode(&self, mut to: DescriptorEncoder<'_>) -> Result {
         self.upstream(&mut to)?;
         self.taken_on(&mut to)?;
+        self.spent(&mut to)?;
         self.kept(&mut to)
     }
 }
@@ -149,6 +150,24 @@ impl Counted {
             Turned::ALL
                 .into_iter()
                 .map(|what| (what.as_str(), admission.turned_away(what))),
+        )
+    }
+
+    fn spent(&self, to: &mut DescriptorEncoder<'_>) -> Result {
+        let tokens = self.0.services().model_tokens();
+        family(
+            to,
+            ConstCounter::new,
+            (
+                "model_tokens",
+                "Tokens that analyses took of a model, as far as its server says",
+                "of",
+            ),
+            [
+                ("questions", tokens.prompt_tokens),
+                ("answers", tokens.completion_tokens),
+            ]
+            .into_iter(),
         )
     }
 

@@ -27,6 +27,7 @@ const LEFT: u16 = 499;
 pub struct RequestMetrics {
     seconds: Family<Answered, Histogram, fn() -> Histogram>,
     bytes: Family<Route, Counter>,
+    broken_off: Family<Ended, Counter>,
     cached: Family<Cached, Counter>,
 }
 
@@ -43,6 +44,12 @@ struct Route {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    route: Arc<str>,
+    why: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Cached {
     status: &'static str,
 }
@@ -54,11 +61,31 @@ pub(crate) struct Outcome<'a> {
     pub(crate) route: &'a Arc<str>,
     /// `None` where nobody waited for an answer.
     pub(crate) status: Option<StatusCode>,
-    /// The time until the answer began.
-    pub(crate) first_byte: Duration,
+    /// The time that its answer was waited for.
+    pub(crate) waited: Duration,
     pub(crate) bytes: u64,
     /// Where the answer came from, as `x-cache` says it.
     pub(crate) cache: Option<&'a str>,
+    /// Why it ended in the middle, where it did.
+    pub(crate) broken_off: Option<BrokenOff>,
+}
+
+/// Why an answer that began well ended in the middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BrokenOff {
+    /// The rest of it could not be had.
+    Failed,
+    /// Nobody read on.
+    Left,
+}
+
+impl BrokenOff {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Left => "left",
+        }
+    }
 }
 
 impl Default for RequestMetrics {
@@ -66,6 +93,7 @@ impl Default for RequestMetrics {
         Self {
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             bytes: Family::default(),
+            broken_off: Family::default(),
             cached: Family::default(),
         }
     }
@@ -75,7 +103,7 @@ impl RequestMetrics {
     pub(crate) fn register(&self, registry: &mut Registry) {
         registry.register_with_unit(
             "request",
-            "Time until answers began; status 499 where nobody waited for one",
+            "Time until answers began, or that those which began before waited for MLflow; status 499 where nobody waited for one",
             Unit::Seconds,
             self.seconds.clone(),
         );
@@ -84,6 +112,11 @@ impl RequestMetrics {
             "Bytes of answers, as they were sent",
             Unit::Bytes,
             self.bytes.clone(),
+        );
+        registry.register(
+            "answers_broken_off",
+            "Answers that ended in the middle: the rest failed, or their reader left",
+            self.broken_off.clone(),
         );
         registry.register(
             "cache_answers",
@@ -100,13 +133,20 @@ impl RequestMetrics {
             };
             self.bytes.get_or_create(&route).inc_by(outcome.bytes);
         }
+        if let Some(broken_off) = outcome.broken_off {
+            let ended = Ended {
+                route: Arc::clone(&route),
+                why: broken_off.as_str(),
+            };
+            self.broken_off.get_or_create(&ended).inc();
+        }
         let answered = Answered {
             method: method(outcome.method),
             route,
             status: outcome.status.map_or(LEFT, |status| status.as_u16()),
         };
         let seconds = self.seconds.get_or_create(&answered);
-        seconds.observe(outcome.first_byte.as_secs_f64());
+        seconds.observe(outcome.waited.as_secs_f64());
         let status = ["hit", "miss", "coalesced", "stale"]
             .into_iter()
             .find(|status| Some(*status) == outcome.cache);

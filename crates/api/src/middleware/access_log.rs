@@ -16,9 +16,10 @@ use service::Waiting;
 use super::observe::{Observing, Queued, told};
 use super::request_id::RequestId;
 use super::request_span::{End, RequestSpan};
-use crate::metrics::Outcome;
+use crate::metrics::{BrokenOff, Outcome};
 use crate::problem::Problem;
 use crate::respond::X_CACHE;
+use crate::stream::EndedEarly;
 
 /// What the line will say. Never a query string, a body or a header that could hold a secret.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(super) struct AccessLine {
     status: Option<StatusCode>,
     cache: Option<HeaderValue>,
     cause: Option<String>,
+    ended_early: Option<EndedEarly>,
     times: Times,
     bytes: u64,
     is_whole: bool,
@@ -65,6 +67,7 @@ impl AccessLine {
             status: None,
             cache: None,
             cause: None,
+            ended_early: None,
             times: Times::default(),
             bytes: 0,
             is_whole: false,
@@ -91,6 +94,7 @@ impl AccessLine {
                 .cause()
                 .map_or_else(|| problem.detail().to_owned(), ToString::to_string)
         });
+        self.ended_early = response.extensions().get().cloned();
         let queued = response.extensions().get::<Queued>();
         self.times.queued = queued.map_or(Duration::ZERO, |queued| queued.0);
         self.times.first_byte = self.begun.elapsed();
@@ -100,9 +104,31 @@ impl AccessLine {
         &self.times
     }
 
-    /// What was waited for: the answer's beginning, or MLflow by an answer that began before.
-    fn slowest(&self) -> Duration {
-        self.times.first_byte.max(self.times.waiting.so_far())
+    /// How long the answer was waited for: until it began, or for MLflow by one that began before; by who left, until then.
+    fn waited(&self) -> Duration {
+        match self.status {
+            Some(_) => self.times.first_byte.max(self.times.waiting.so_far()),
+            None => self.begun.elapsed(),
+        }
+    }
+
+    fn broken_off(&self) -> Option<BrokenOff> {
+        let began = self.status.is_some_and(|status| status.is_success());
+        match self.cause() {
+            _ if !began => None,
+            Some(_) => Some(BrokenOff::Failed),
+            None => (!self.is_whole).then_some(BrokenOff::Left),
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        let is_error = self.status.is_none_or(|status| status.is_server_error());
+        is_error || self.broken_off() == Some(BrokenOff::Failed)
+    }
+
+    fn cause(&self) -> Option<&str> {
+        let early = self.ended_early.as_ref().and_then(EndedEarly::cause);
+        self.cause.as_deref().or(early)
     }
 
     pub(super) fn span(&self) -> &RequestSpan {
@@ -114,22 +140,23 @@ impl AccessLine {
             request_id: self.request_id.as_str(),
             status: self.status,
             cache: self.cache.as_ref(),
-            cause: self.cause.as_deref(),
+            cause: self.cause(),
             times: &self.times,
             bytes: self.bytes,
             is_whole: self.is_whole,
+            broken_off: self.broken_off(),
         });
     }
 
     fn count(&self) {
-        let left = self.begun.elapsed();
         self.observing.metrics.count(&Outcome {
             method: &self.method,
             route: &self.route,
             status: self.status,
-            first_byte: self.status.map_or(left, |_| self.times.first_byte),
+            waited: self.waited(),
             bytes: self.bytes,
             cache: self.cache.as_ref().and_then(|cache| cache.to_str().ok()),
+            broken_off: self.broken_off(),
         });
     }
 }
@@ -137,6 +164,9 @@ impl AccessLine {
 impl Drop for AccessLine {
     fn drop(&mut self) {
         self.count();
+        if self.status.is_none() {
+            self.cause = Some("nobody waited for the answer any more".to_owned());
+        }
         let trace_id = self.span.trace_id();
         // Milliseconds to the microsecond: more is noise.
         let ms = |time: Duration| (time.as_secs_f64() * 1_000_000.0).round() / 1000.0;
@@ -156,19 +186,17 @@ impl Drop for AccessLine {
                     duration_ms = ms(self.begun.elapsed()),
                     cache = self.cache.as_ref().and_then(|cache| cache.to_str().ok()),
                     whole = self.is_whole,
-                    cause = self.cause,
+                    cause = self.cause(),
                     $message
                 )
             };
         }
-        match self.status {
-            Some(_) if self.slowest() >= self.observing.slow => line!(warn, "slow request"),
-            Some(status) if !status.is_server_error() => line!(info, "request"),
-            Some(_) => line!(warn, "request"),
-            None => {
-                self.cause = Some("nobody waited for the answer any more".to_owned());
-                line!(warn, "request");
-            }
+        if self.status.is_some() && self.waited() >= self.observing.slow {
+            line!(warn, "slow request");
+        } else if self.has_failed() {
+            line!(warn, "request");
+        } else {
+            line!(info, "request");
         }
         self.end_span();
     }

@@ -8,7 +8,7 @@ use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_http::HeaderExtractor;
 
 use super::access_log::Times;
-use crate::metrics::{OTHER, method};
+use crate::metrics::{BrokenOff, OTHER, method};
 
 /// The span of a request, where it is traced.
 #[derive(Debug, Default)]
@@ -91,6 +91,7 @@ pub(super) struct End<'a> {
     pub(super) times: &'a Times,
     pub(super) bytes: u64,
     pub(super) is_whole: bool,
+    pub(super) broken_off: Option<BrokenOff>,
 }
 
 impl End<'_> {
@@ -99,8 +100,7 @@ impl End<'_> {
         match self.status {
             None => Some("given_up".to_owned()),
             Some(status) if status.is_server_error() => Some(status.as_u16().to_string()),
-            Some(status) if status.is_success() && !self.is_whole => Some("broken_off".to_owned()),
-            Some(_) => None,
+            Some(_) => self.broken_off.map(|_| "broken_off".to_owned()),
         }
     }
 

@@ -11,4 +11,4 @@ mod spans;
 pub use coalesce::coalesced;
 pub use ending::Ending;
 pub use segmented::SegmentedBody;
-pub use spans::{KEEP_ALIVE, StreamForm, stream_spans};
+pub use spans::{EndedEarly, KEEP_ALIVE, StreamForm, stream_spans};

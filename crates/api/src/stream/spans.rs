@@ -1,12 +1,14 @@
 //! Spans while they arrive, in the form the reader asks for.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
-use futures::stream::{self, Stream, StreamExt};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, header};
 use service::{Origin, ServiceError, SpanStream};
 
@@ -78,15 +80,34 @@ impl StreamForm {
     }
 }
 
+/// Why a stream ended early, where it says so in its own last line or event: its status was sent long before. Said of a response.
+#[derive(Debug, Clone, Default)]
+pub struct EndedEarly(Arc<OnceLock<String>>);
+
+impl EndedEarly {
+    fn because(&self, error: &ServiceError) {
+        // It ends once.
+        let _ = self.0.set(error.to_string());
+    }
+
+    /// The cause, for the log; `None` while it goes well.
+    pub fn cause(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
+}
+
 /// Spans as NDJSON or as events. An error, once spans are under way, is the last line `{"error":{"code","message"}}` or
 /// the last event `error`; a whole NDJSON stream has no such line, a whole event stream ends with the event `end`.
 pub fn stream_spans(spans: SpanStream, origin: Origin, form: StreamForm, state: &AppState) -> Response {
     let headers = origin_headers(origin);
+    let early = EndedEarly::default();
+    let told = Extension(early.clone());
     let batches = Ending::new(batches(spans), state.ending().clone());
+    let batches = batches.inspect_err(move |error| early.because(error));
     match form {
         StreamForm::EventStream => {
             let sse = Sse::new(events(batches)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-            (headers, sse).into_response()
+            (headers, told, sse).into_response()
         }
         StreamForm::Ndjson | StreamForm::Json => {
             let content_type = (
@@ -94,7 +115,7 @@ pub fn stream_spans(spans: SpanStream, origin: Origin, form: StreamForm, state: 
                 HeaderValue::from_static("application/x-ndjson"),
             );
             let body = Body::from_stream(coalesced(lines(batches)));
-            (headers, [content_type], body).into_response()
+            (headers, told, [content_type], body).into_response()
         }
     }
 }
@@ -126,7 +147,6 @@ fn error_line(error: &ServiceError) -> Bytes {
 }
 
 fn error_json(error: &ServiceError) -> String {
-    tracing::warn!(error = %error, "a stream of spans ended early");
     serde_json::json!({"error": {"code": error.code(), "message": error.public_message()}}).to_string()
 }
 

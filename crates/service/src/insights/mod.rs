@@ -13,6 +13,7 @@ mod experiment;
 mod model;
 mod prompt;
 mod session;
+mod spent;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ pub use experiment::{
 pub use model::{ChatModel, ServingModel};
 pub use prompt::{Prompt, fit};
 pub use session::{Finding, SESSION_ANALYSIS, SessionInsights};
+pub(crate) use spent::Spent;
 
 use prompt::{asking_again, data_message, tokens};
 
@@ -86,6 +88,11 @@ impl Services {
         &self.model
     }
 
+    /// Tokens that questions and answers took since the start, as far as the model's server says.
+    pub fn model_tokens(&self) -> Usage {
+        self.spent.so_far()
+    }
+
     /// Refuses a name that no model has which can be asked here. Where none can, any name will do.
     ///
     /// # Errors
@@ -103,19 +110,26 @@ pub async fn ask<T: DeserializeOwned + Validated>(
     services: &Services,
     question: &Question<'_>,
 ) -> Result<Insight<T>, InsightError> {
-    ask_model(services.chat.as_deref(), &services.model, question).await
+    ask_model(
+        services.chat.as_deref(),
+        &services.model,
+        &services.spent,
+        question,
+    )
+    .await
 }
 
 async fn ask_model<T: DeserializeOwned + Validated>(
     chat: Option<&dyn ChatModel>,
     policy: &ModelPolicy,
+    spent: &Spent,
     question: &Question<'_>,
 ) -> Result<Insight<T>, InsightError> {
     let chat = chat.ok_or(InsightError::NotConfigured)?;
     let name = question.model.or(policy.name.as_deref());
     let name = name.ok_or(InsightError::NotConfigured)?;
     chat.check_name(name)?;
-    let mut asking = Asking::new(chat, policy, question, name);
+    let mut asking = Asking::new(chat, policy, spent, question, name);
     let result = match asking.once().await {
         Err(InsightError::Unusable { reason }) if asking.may_ask_again(&reason) => asking.once().await,
         result => result,
@@ -131,6 +145,7 @@ async fn ask_model<T: DeserializeOwned + Validated>(
 struct Asking<'a> {
     chat: &'a dyn ChatModel,
     policy: &'a ModelPolicy,
+    spent: &'a Spent,
     question: &'a Question<'a>,
     request: ChatRequest,
     /// As far as the server says.
@@ -140,7 +155,13 @@ struct Asking<'a> {
 }
 
 impl<'a> Asking<'a> {
-    fn new(chat: &'a dyn ChatModel, policy: &'a ModelPolicy, question: &'a Question<'a>, name: &str) -> Self {
+    fn new(
+        chat: &'a dyn ChatModel,
+        policy: &'a ModelPolicy,
+        spent: &'a Spent,
+        question: &'a Question<'a>,
+        name: &str,
+    ) -> Self {
         let prompt = question.prompt;
         let request = ChatRequest {
             model: name.to_owned(),
@@ -153,6 +174,7 @@ impl<'a> Asking<'a> {
         Self {
             chat,
             policy,
+            spent,
             question,
             request,
             usage: Usage::default(),
@@ -206,6 +228,7 @@ impl<'a> Asking<'a> {
             self.used += estimated;
             return;
         };
+        self.spent.add(told);
         self.used = self
             .used
             .saturating_add(told.prompt_tokens.saturating_add(told.completion_tokens));

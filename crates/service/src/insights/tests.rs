@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use calls::Calls;
 use chat_client::{ChatAnswer, ChatClient, ChatConfig, ChatError, ChatRequest, Usage};
 use domain::BrokenRule;
 use mlflow_client::{ClientConfig, Credentials, Flavor, MlflowClient, TrackingServer};
@@ -90,7 +91,7 @@ async fn asked(
         known: &known,
         model: None,
     };
-    ask_model(Some(chat), policy, &question).await
+    ask_model(Some(chat), policy, &Spent::default(), &question).await
 }
 
 #[tokio::test]
@@ -197,27 +198,27 @@ async fn without_a_model_nobody_is_asked() {
         known: &known,
         model: None,
     };
-    let none = ask_model::<SessionInsights>(None, &policy(), &question).await;
+    let none = ask_model::<SessionInsights>(None, &policy(), &Spent::default(), &question).await;
     assert!(matches!(none, Err(InsightError::NotConfigured)));
     let chat = Scripted::answering([session("Good.").to_string()]);
     let unnamed = ModelPolicy {
         name: None,
         ..policy()
     };
-    let none = ask_model::<SessionInsights>(Some(&chat), &unnamed, &question).await;
+    let none = ask_model::<SessionInsights>(Some(&chat), &unnamed, &Spent::default(), &question).await;
     assert!(matches!(none, Err(InsightError::NotConfigured)));
     let wrong = Question {
         model: Some("wrong"),
         ..question
     };
-    let refused = ask_model::<SessionInsights>(Some(&chat), &policy(), &wrong).await;
+    let refused = ask_model::<SessionInsights>(Some(&chat), &policy(), &Spent::default(), &wrong).await;
     assert!(matches!(refused, Err(InsightError::Name(rule)) if rule.field == "model_endpoint"));
     assert!(chat.requests().is_empty());
     let named = Question {
         model: Some("named"),
         ..question
     };
-    let insight = ask_model::<SessionInsights>(Some(&chat), &unnamed, &named).await;
+    let insight = ask_model::<SessionInsights>(Some(&chat), &unnamed, &Spent::default(), &named).await;
     assert_eq!(insight.unwrap().model, "named");
 }
 
@@ -337,6 +338,7 @@ fn a_models_name_leads_to_no_other_path() {
         api_key: None,
         connect_timeout: Duration::from_secs(1),
         timeout: Duration::from_secs(1),
+        calls: Calls::default(),
     });
     let server = TrackingServer {
         base_url: "https://h".parse().unwrap(),
