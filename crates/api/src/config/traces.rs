@@ -1,5 +1,7 @@
 //! Where our own traces are sent.
 
+use std::time::Duration;
+
 use clap::Args;
 use url::Url;
 
@@ -28,6 +30,23 @@ pub struct TraceArgs {
         default_value = "http/protobuf"
     )]
     otlp_protocol: String,
+    /// The same for spans alone, which goes before it.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", value_name = "PROTOCOL")]
+    otlp_traces_protocol: Option<String>,
+    /// The longest that one export may take, in ms.
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_TIMEOUT",
+        value_name = "MS",
+        default_value = "10000"
+    )]
+    otlp_timeout: String,
+    /// The same for spans alone, which goes before it.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", value_name = "MS")]
+    otlp_traces_timeout: Option<String>,
+    /// `otlp`, also without an address: to the collector of this machine; or `none`.
+    #[arg(long, env = "OTEL_TRACES_EXPORTER", value_name = "NAME")]
+    otel_traces_exporter: Option<String>,
     /// `true`: no spans are made, whatever else is set.
     #[arg(long, env = "OTEL_SDK_DISABLED", value_name = "BOOL", default_value = "false")]
     otel_disabled: String,
@@ -49,27 +68,43 @@ pub struct OtlpTarget {
     pub endpoint: Url,
     /// What is spoken there.
     pub protocol: OtlpProtocol,
+    /// The longest that one export may take.
+    pub timeout: Duration,
 }
 
 impl TraceArgs {
     /// Where to send them; `None` where none are made.
     ///
     /// # Errors
-    /// When the address or the protocol is none that can be used.
+    /// When the address, the protocol, the time or the exporter is none that can be used.
     pub fn target(&self) -> Result<Option<OtlpTarget>, ConfigError> {
-        let whole = given(self.otlp_traces_endpoint.as_ref());
-        let Some(text) = whole.or(given(self.otlp_endpoint.as_ref())) else {
-            return Ok(None);
-        };
         // OpenTelemetry takes every other value for false.
         if self.otel_disabled.trim().eq_ignore_ascii_case("true") {
             return Ok(None);
         }
-        let protocol = match self.otlp_protocol.trim() {
-            "http/protobuf" => OtlpProtocol::HttpProtobuf,
-            "grpc" => OtlpProtocol::Grpc,
+        let is_wanted = match given(self.otel_traces_exporter.as_ref()) {
+            Some("none") => return Ok(None),
+            Some("otlp") => true,
+            Some(other) => return Err(ConfigError::TracesExporter(other.to_owned())),
+            None => false,
+        };
+        let whole = given(self.otlp_traces_endpoint.as_ref());
+        let address = whole.or(given(self.otlp_endpoint.as_ref()));
+        if address.is_none() && !is_wanted {
+            return Ok(None);
+        }
+        let protocol = given(self.otlp_traces_protocol.as_ref()).or(given(Some(&self.otlp_protocol)));
+        let (protocol, nearby) = match protocol.unwrap_or("http/protobuf") {
+            "http/protobuf" => (OtlpProtocol::HttpProtobuf, "http://localhost:4318"),
+            "grpc" => (OtlpProtocol::Grpc, "http://localhost:4317"),
             other => return Err(ConfigError::OtlpProtocol(other.to_owned())),
         };
+        let text = address.unwrap_or(nearby);
+        let timeout = given(self.otlp_traces_timeout.as_ref()).or(given(Some(&self.otlp_timeout)));
+        let timeout = timeout.unwrap_or("10000").parse().ok().filter(|ms| *ms > 0);
+        let timeout = timeout
+            .map(Duration::from_millis)
+            .ok_or(ConfigError::OtlpTimeout)?;
         let wrong = |rule: &str| ConfigError::Otlp(rule.to_owned());
         let mut endpoint: Url = text
             .parse()
@@ -91,7 +126,11 @@ impl TraceArgs {
             let path = format!("{}/v1/traces", endpoint.path().trim_end_matches('/'));
             endpoint.set_path(&path);
         }
-        Ok(Some(OtlpTarget { endpoint, protocol }))
+        Ok(Some(OtlpTarget {
+            endpoint,
+            protocol,
+            timeout,
+        }))
     }
 }
 
@@ -131,6 +170,18 @@ mod tests {
                 ],
                 "http://127.0.0.1:2/spans",
             ),
+            (
+                &[base, "http://127.0.0.1:4317", "--otlp-traces-protocol", "grpc"],
+                "http://127.0.0.1:4317/",
+            ),
+            (
+                &["--otel-traces-exporter", "otlp"],
+                "http://localhost:4318/v1/traces",
+            ),
+            (
+                &["--otel-traces-exporter", "otlp", "--otlp-protocol", "grpc"],
+                "http://localhost:4317/",
+            ),
         ] {
             assert_eq!(target(arguments).unwrap().unwrap().endpoint.as_str(), endpoint);
         }
@@ -139,8 +190,28 @@ mod tests {
         assert_eq!(target(&["--otlp-protocol", "http/json"]).unwrap(), None);
         let unspoken = target(&[base, "http://127.0.0.1:4318", "--otlp-protocol", "http/json"]);
         assert!(unspoken.unwrap_err().contains("http/protobuf or grpc"));
-        let disabled = [base, "http://127.0.0.1:4318", "--otel-disabled", "TRUE"];
-        assert_eq!(target(&disabled).unwrap(), None);
+        for none in [["--otel-disabled", "TRUE"], ["--otel-traces-exporter", "none"]] {
+            let arguments = [&[base, "http://127.0.0.1:4318"][..], &none].concat();
+            assert_eq!(target(&arguments).unwrap(), None);
+        }
+        let unknown = target(&[base, "http://127.0.0.1:4318", "--otel-traces-exporter", "zipkin"]);
+        assert!(unknown.unwrap_err().contains("otlp or none"));
+    }
+
+    #[test]
+    fn an_export_has_its_time() {
+        let timeout = |arguments: &[&str]| {
+            let all = [&["--otlp-endpoint", "http://127.0.0.1:1"], arguments].concat();
+            target(&all).map(|target| target.unwrap().timeout.as_millis())
+        };
+        assert_eq!(timeout(&[]), Ok(10_000));
+        assert_eq!(timeout(&["--otlp-timeout", "500"]), Ok(500));
+        let both = ["--otlp-timeout", "500", "--otlp-traces-timeout", "700"];
+        assert_eq!(timeout(&both), Ok(700));
+        for wrong in ["0", "10s", "-1"] {
+            let why = timeout(&[&format!("--otlp-timeout={wrong}")]).unwrap_err();
+            assert!(why.contains("milliseconds"), "{why}");
+        }
     }
 
     #[test]

@@ -18,9 +18,6 @@ use tokio::runtime::Handle;
 
 use crate::config::{ConfigError, OtlpProtocol, OtlpTarget};
 
-/// The whole of one export: a collector is near, or is none.
-const EXPORT_LIMIT: Duration = Duration::from_secs(10);
-
 /// How long the last spans may take when the process ends: Databricks Apps kills it 15 s after the signal.
 const LAST_EXPORT_LIMIT: Duration = Duration::from_secs(2);
 
@@ -55,7 +52,10 @@ fn exporter(target: &OtlpTarget, runtime: &Handle) -> Result<SpanExporter, Expor
     let _entered = runtime.enter();
     match target.protocol {
         OtlpProtocol::Grpc => {
-            let builder = SpanExporter::builder().with_tonic().with_endpoint(endpoint);
+            let builder = SpanExporter::builder()
+                .with_tonic()
+                .with_endpoint(endpoint)
+                .with_timeout(target.timeout);
             if target.endpoint.scheme() == "https" {
                 // Left to itself it trusts nobody.
                 let roots = ClientTlsConfig::new().with_native_roots();
@@ -67,8 +67,9 @@ fn exporter(target: &OtlpTarget, runtime: &Handle) -> Result<SpanExporter, Expor
         OtlpProtocol::HttpProtobuf => SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)
-            .with_http_client(Sender::new(runtime)?)
+            .with_http_client(Sender::new(runtime, target.timeout)?)
             .with_endpoint(endpoint)
+            .with_timeout(target.timeout)
             .build(),
     }
 }
@@ -95,11 +96,11 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(runtime: &Handle) -> Result<Self, ExporterBuildError> {
+    fn new(runtime: &Handle, timeout: Duration) -> Result<Self, ExporterBuildError> {
         // Err means that a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
-            .timeout(EXPORT_LIMIT)
+            .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
             .build();
         Ok(Self {
