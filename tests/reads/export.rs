@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-fn export(url: &str, experiment: &str, args: &[&str]) -> Command {
+pub(crate) fn export(url: &str, experiment: &str, args: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command
         .arg("export")
@@ -25,12 +25,12 @@ fn export(url: &str, experiment: &str, args: &[&str]) -> Command {
 }
 
 /// What it wrote to standard error, and how it ended.
-async fn exported(url: &str, experiment: &str, args: &[&str]) -> (String, ExitStatus) {
+pub(crate) async fn exported(url: &str, experiment: &str, args: &[&str]) -> (String, ExitStatus) {
     let ran = export(url, experiment, args).output().await.unwrap();
     (String::from_utf8(ran.stderr).unwrap(), ran.status)
 }
 
-fn lines(path: &Path) -> Vec<Value> {
+pub(crate) fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
     assert!(text.ends_with('\n'));
     text.lines()
@@ -38,19 +38,23 @@ fn lines(path: &Path) -> Vec<Value> {
         .collect()
 }
 
-struct Place {
+pub(crate) struct Place {
     folder: TempDir,
-    output: String,
+    pub(crate) output: String,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::named("traces.jsonl")
+    }
+
+    pub(crate) fn named(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let output = folder.path().join("traces.jsonl").to_str().unwrap().to_owned();
+        let output = folder.path().join(name).to_str().unwrap().to_owned();
         Self { folder, output }
     }
 
-    fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.folder.path()).unwrap();
         let mut names: Vec<_> = entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -12,6 +12,7 @@ mod corrupt;
 mod databricks;
 mod errors;
 mod export;
+mod export_table;
 mod fallbacks;
 mod frontend;
 mod hostile;

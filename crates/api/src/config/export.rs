@@ -40,7 +40,7 @@ pub struct ExportArgs {
     pub config: Config,
 }
 
-/// How a trace is written: one a line in either.
+/// How a trace is written: one a line, or a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
     /// As `GET /api/traces/{trace_id}` answers it: info with assessments, spans as MLflow stores them.
@@ -48,6 +48,9 @@ pub enum ExportFormat {
     /// OTLP/JSON, as an OpenTelemetry collector reads and writes it in files: spans, with the trace's info as attributes of
     /// their resource. No assessments.
     Otlp,
+    /// A table for pandas, Polars, Spark or DuckDB: info in columns, assessments and spans as lists of JSON texts. Packed at
+    /// the end, from lines in FILE.part.
+    Parquet,
 }
 
 impl ExportFormat {
@@ -56,6 +59,7 @@ impl ExportFormat {
         match self {
             Self::Jsonl => "jsonl",
             Self::Otlp => "otlp",
+            Self::Parquet => "parquet",
         }
     }
 }

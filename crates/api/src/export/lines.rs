@@ -33,7 +33,8 @@ impl Lines {
     /// The line of a trace, from its beginning.
     pub(super) async fn open(&self, id: &TraceId) -> Result<Line, ExportError> {
         match self.format {
-            ExportFormat::Jsonl => self.jsonl(id).await,
+            // What is packed as Parquet is lines before.
+            ExportFormat::Jsonl | ExportFormat::Parquet => self.jsonl(id).await,
             ExportFormat::Otlp => self.otlp(id).await,
         }
         .map_err(of_trace(id))
@@ -115,7 +116,7 @@ fn on_one_line(piece: Bytes) -> Bytes {
 /// The trace that a line is of, by its beginning.
 pub(super) fn trace_of(line: &[u8], format: ExportFormat) -> Option<&str> {
     let before: &[u8] = match format {
-        ExportFormat::Jsonl => br#"{"info":{"trace_id":""#,
+        ExportFormat::Jsonl | ExportFormat::Parquet => br#"{"info":{"trace_id":""#,
         ExportFormat::Otlp => otlp::BEFORE_TRACE_ID.as_bytes(),
     };
     let rest = line.strip_prefix(before)?;

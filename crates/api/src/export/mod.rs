@@ -1,13 +1,15 @@
 //! `trace-server export`: the traces of a search, one a line, into a file or to standard output.
 //!
 //! First the ids are listed (`plan`), so that what comes meanwhile changes nothing; then each trace is read, some side by side,
-//! and written in that order (`lines`, `output`). No trace is held whole unless it is small enough to be shared.
+//! and written in that order (`lines`, `output`); lines become rows at the end (`table`). No trace is held whole unless it is small
+//! enough to be shared, or becomes a row.
 
 mod lines;
 mod otlp;
 mod output;
 mod plan;
 mod progress;
+mod table;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -17,13 +19,14 @@ use domain::{SearchTraces, TraceId};
 use futures::{StreamExt, stream};
 use service::{ServiceError, UpstreamError};
 
-use crate::config::{ConfigError, ExportArgs};
+use crate::config::{ConfigError, ExportArgs, ExportFormat};
 use crate::serve::told_to_stop;
 use crate::wiring::{self, WiringError};
 use lines::{Line, Lines};
 use output::Output;
 use plan::{Asked, Plan};
 use progress::Progress;
+pub use table::PackError;
 
 /// Traces that are read side by side; each holds as much as `TRACE_SERVER_MAX_SHARED_SPANS` until it is its turn.
 const SIDE_BY_SIDE: usize = 4;
@@ -96,6 +99,18 @@ pub enum ExportError {
         #[source]
         error: io::Error,
     },
+    /// A format needs a file.
+    #[error("--format parquet cannot be written to standard output; give --output FILE")]
+    NeedsFile,
+    /// Lines cannot be packed.
+    #[error("{path}: {error}")]
+    Pack {
+        /// The file they are packed into.
+        path: String,
+        /// Why not.
+        #[source]
+        error: PackError,
+    },
     /// Somebody wanted it to end.
     #[error("stopped")]
     Stopped,
@@ -159,6 +174,7 @@ pub async fn run(mut args: ExportArgs) -> Result<(), ExportError> {
         let asked = Asked::of(&args, &upstream)?;
         let source = upstream.source();
         let (plan, mut output) = match args.output.to_str() {
+            Some("-") if args.format == ExportFormat::Parquet => return Err(ExportError::NeedsFile),
             Some("-") => (Plan::listed(&asked, source.as_ref()).await?, Output::stdout()),
             _ => plan::planned(&asked, source.as_ref(), &args.output, args.force).await?,
         };
@@ -167,8 +183,8 @@ pub async fn run(mut args: ExportArgs) -> Result<(), ExportError> {
         let end = written(&plan, &lines, &mut output, &mut progress, args.skip_unreadable).await;
         progress.end();
         end?;
-        output.finish().await?;
-        tell(&progress.told());
+        let packed = output.finish(args.format).await?;
+        tell(&progress.told(packed));
         match progress.left_out() {
             0 => Ok(()),
             some => Err(ExportError::LeftOut(some)),

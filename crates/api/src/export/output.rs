@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt, BufWriter
 use super::ExportError;
 use super::lines::Line;
 use super::plan::Files;
+use crate::config::ExportFormat;
 
 /// Bytes that are written at once.
 const BUFFER: usize = 256 << 10;
@@ -130,8 +131,8 @@ impl Output {
         Ok(())
     }
 
-    /// All is written: what was a part is whole now, and on the disk.
-    pub(super) async fn finish(mut self) -> Result<(), ExportError> {
+    /// All is written: what was a part is whole now, and on the disk. Says how many bytes what was packed has.
+    pub(super) async fn finish(mut self, format: ExportFormat) -> Result<Option<u64>, ExportError> {
         let flushed = async {
             self.to.flush().await?;
             match self.to.get_mut() {
@@ -141,9 +142,10 @@ impl Output {
         };
         let flushed = flushed.await;
         flushed.map_err(|error| ExportError::of_file(self.path())(error))?;
-        match &self.files {
-            Some(files) => files.end().await,
-            None => Ok(()),
+        match (&self.files, format) {
+            (None, _) => Ok(None),
+            (Some(files), ExportFormat::Parquet) => files.pack().await.map(Some),
+            (Some(files), ExportFormat::Jsonl | ExportFormat::Otlp) => files.end().await.map(|()| None),
         }
     }
 }

@@ -11,9 +11,10 @@ use domain::{ExperimentId, TraceId};
 use serde::Serialize;
 use service::TraceSource;
 use tokio::fs;
+use tokio_util::sync::CancellationToken;
 
 use super::output::{self, Output};
-use super::{ExportError, again, lines, page};
+use super::{ExportError, PackError, again, lines, page, table};
 use crate::config::{ExportArgs, ExportFormat};
 use crate::upstream::Upstream;
 
@@ -108,26 +109,41 @@ pub(super) struct Files {
 
 impl Files {
     fn of(output: &Path) -> Self {
-        let beside = |ending: &str| {
-            let mut name = OsString::from(output);
-            name.push(ending);
-            PathBuf::from(name)
-        };
         Self {
             whole: output.to_owned(),
-            part: beside(".part"),
-            plan: beside(".plan"),
+            part: beside(output, ".part"),
+            plan: beside(output, ".plan"),
         }
     }
 
     /// The file is whole.
     pub(super) async fn end(&self) -> Result<(), ExportError> {
-        fs::rename(&self.part, &self.whole)
-            .await
-            .map_err(ExportError::of_file(&self.whole))?;
-        fs::remove_file(&self.plan)
-            .await
-            .map_err(ExportError::of_file(&self.plan))
+        renamed(&self.part, &self.whole).await?;
+        removed(&self.plan).await
+    }
+
+    /// The lines are whole; packs them as Parquet, and says how many bytes that has.
+    pub(super) async fn pack(&self) -> Result<u64, ExportError> {
+        let packed = beside(&self.whole, ".new");
+        let stop = CancellationToken::new();
+        // Dropped with this: it does not go on when somebody wants it to end.
+        let _guard = stop.clone().drop_guard();
+        let (from, to) = (self.part.clone(), packed.clone());
+        let packing = tokio::task::spawn_blocking(move || table::pack(&from, &to, &stop));
+        let bytes = match packing.await.unwrap_or(Err(PackError::Stopped)) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                // A part of a table is none.
+                let _ = fs::remove_file(&packed).await;
+                let path = packed.display().to_string();
+                return Err(ExportError::Pack { path, error });
+            }
+        };
+        renamed(&packed, &self.whole).await?;
+        // Without a plan the lines are nobody's.
+        removed(&self.plan).await?;
+        removed(&self.part).await?;
+        Ok(bytes)
     }
 }
 
@@ -198,12 +214,23 @@ fn done(ids: &[TraceId], last_line: &[u8], format: ExportFormat) -> Option<usize
 impl Files {
     /// Writes the plan; it is there whole or not at all.
     pub(super) async fn write_plan(&self, text: &str) -> Result<(), ExportError> {
-        let mut new = OsString::from(&self.plan);
-        new.push(".new");
-        let new = PathBuf::from(new);
+        let new = beside(&self.plan, ".new");
         fs::write(&new, text).await.map_err(ExportError::of_file(&new))?;
-        fs::rename(&new, &self.plan)
-            .await
-            .map_err(ExportError::of_file(&self.plan))
+        renamed(&new, &self.plan).await
     }
+}
+
+/// The file of this name with an ending more.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+async fn renamed(from: &Path, to: &Path) -> Result<(), ExportError> {
+    fs::rename(from, to).await.map_err(ExportError::of_file(to))
+}
+
+async fn removed(path: &Path) -> Result<(), ExportError> {
+    fs::remove_file(path).await.map_err(ExportError::of_file(path))
 }

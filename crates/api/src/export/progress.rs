@@ -84,13 +84,13 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
-    /// What was done, in a line.
-    pub(super) fn told(&self) -> String {
+    /// What was done, in a line; `packed` has so many bytes what was packed at the end.
+    pub(super) fn told(&self, packed: Option<u64>) -> String {
         let gone = match self.gone {
             0 => String::new(),
             gone => format!("; {gone} were deleted meanwhile"),
         };
-        let size = ByteSize(self.bytes);
+        let size = ByteSize(packed.unwrap_or(self.bytes));
         format!("{} traces written, {size}{gone}", self.written)
     }
 }
