@@ -52,7 +52,8 @@ def build() -> Path:
         as_root = [] if os.geteuid() == 0 else ["sudo"]
         for words in (["update"], ["install", "-y", "g++"]):
             subprocess.run([*as_root, "apt-get", "-qq", *words], stdout=sys.stderr, check=True)
-    command = [os.environ.get("CARGO", "cargo"), "build", "--locked", "--package", "fuzz"]
+    # Of the whole workspace, so that what is not ours has the features that it was built with before.
+    command = [os.environ.get("CARGO", "cargo"), "build", "--locked", "--workspace", "--bin", "fuzz"]
     wrapper = {"RUSTC_WORKSPACE_WRAPPER": str(HERE / "instrumented.sh"), "CARGO_TARGET_DIR": str(TARGET)}
     if status := subprocess.run(command, env=os.environ | wrapper, cwd=HERE.parent, check=False).returncode:
         sys.exit(status)
