@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use harness::{Fault, Gate, Proxy, TraceServer, Upstream};
+use http::Version;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -139,19 +141,56 @@ async fn connections_that_never_ask_leave_room_to_say_that_it_lives() {
     .await;
 }
 
-#[tokio::test]
-async fn a_reader_that_reads_nothing_is_cut_off_and_holds_nothing() {
-    let settings = [
+/// A server that sends one large answer at a time, the path of one, and its bytes.
+async fn with_one_place() -> (TraceServer, String, Bytes) {
+    let upstream = Upstream::v3();
+    let server = TraceServer::with(&[
+        ("MLFLOW_TRACKING_URI", &upstream.url),
         ("TRACE_SERVER_STREAM_PATIENCE", "1s"),
         ("TRACE_SERVER_MAX_LARGE_ANSWERS", "1"),
-    ];
-    let upstream = Upstream::v3();
-    let server =
-        TraceServer::with(&[&[("MLFLOW_TRACKING_URI", upstream.url.as_str())], &settings[..]].concat()).await;
+    ])
+    .await;
     // Kept, and far more than the system's buffers take.
-    let trace = upstream.big_trace(7);
-    let path = format!("/api/traces/{trace}");
+    let path = format!("/api/traces/{}", upstream.big_trace(7));
     let whole = server.get(&path).send().await.unwrap().bytes().await.unwrap();
+    (server, path, whole)
+}
+
+#[tokio::test]
+async fn a_stream_that_is_not_read_holds_nothing_though_its_connection_is_well() {
+    let (server, path, whole) = with_one_place().await;
+    // Answers pings, and lets a stream send no more than it has to.
+    let client = reqwest::Client::builder()
+        .http2_prior_knowledge()
+        .http2_initial_stream_window_size(65_535)
+        .no_proxy()
+        .build()
+        .unwrap();
+    let ask = |path: &str| client.get(format!("{}{path}", server.url)).send();
+    let stuck = ask(&path).await.unwrap();
+    assert_eq!(
+        (stuck.status(), stuck.version()),
+        (200.try_into().unwrap(), Version::HTTP_2)
+    );
+    // Once the place is free again.
+    let next = ask(&path).await.unwrap();
+    assert_eq!(next.status(), 200);
+    assert_eq!(next.bytes().await.unwrap(), whole);
+    assert_eq!(ask("/health").await.unwrap().status(), 200);
+    let metrics = server.metrics().await;
+    assert_eq!(
+        metrics.count("trace_server_requests{stage=\"sending_large_answer\"}"),
+        0
+    );
+    assert!(stuck.bytes().await.is_err(), "a part is not taken for the whole");
+    server
+        .until_counted("trace_server_answers_broken_off_total{why=\"left\"}", 1)
+        .await;
+}
+
+#[tokio::test]
+async fn a_reader_that_reads_nothing_is_cut_off_and_holds_nothing() {
+    let (server, path, whole) = with_one_place().await;
     let mut stuck = connected(&server, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
     stuck.read_exact(&mut [0; 12]).await.unwrap();
     assert_eq!(

@@ -45,6 +45,7 @@ pub fn router(state: AppState, config: RouterConfig) -> Result<Router, serde_jso
         config.cors_origins,
         Arc::clone(state.admission()),
         state.settings().request_timeout,
+        state.settings().reader_patience,
         state.ending().clone(),
     );
     let app = api

@@ -34,6 +34,8 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// Time until an answer begins.
     pub request_timeout: Duration,
+    /// A reader that takes nothing for so long is cut off.
+    pub reader_patience: Duration,
     /// A request that takes longer until its answer begins is told of in the log.
     pub slow_request: Duration,
     /// Whether our own traces are sent to a collector.

@@ -266,6 +266,7 @@ fn settings(config: &Config, upstream: &Upstream) -> Result<Settings, ConfigErro
         trusts_proxy: config.access.trusts_proxy(),
         max_body_bytes: config.limits.max_body_bytes(),
         request_timeout: config.limits.request_timeout,
+        reader_patience: config.limits.stream_patience,
         slow_request: config.logs.slow_request,
         sends_traces: config.traces.target()?.is_some(),
         workspace_url: workspace.map(|url| url.as_str().trim_end_matches('/').to_owned()),

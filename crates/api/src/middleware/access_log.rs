@@ -14,6 +14,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use service::Waiting;
 
 use super::observe::{Observing, Queued, told};
+use super::patience::is_of_reader;
 use super::request_id::RequestId;
 use super::request_span::{End, RequestSpan};
 use crate::metrics::{BrokenOff, Outcome};
@@ -236,7 +237,10 @@ impl HttpBody for LoggedBody {
             }
             Poll::Ready(Some(Err(error))) => {
                 self.line.is_whole = false;
-                self.line.cause = Some(error.to_string());
+                // That is no fault of the answer.
+                if !is_of_reader(error) {
+                    self.line.cause = Some(error.to_string());
+                }
             }
             Poll::Ready(None) => self.line.is_whole = true,
             Poll::Pending => {}

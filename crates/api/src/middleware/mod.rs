@@ -9,6 +9,7 @@ mod compression;
 mod hardening;
 mod observe;
 mod origin;
+mod patience;
 mod problems;
 mod request_id;
 mod request_span;
@@ -47,22 +48,25 @@ struct Limits {
     allowed_origins: Vec<HeaderValue>,
     admission: Arc<Admission>,
     request_timeout: Duration,
+    reader_patience: Duration,
     ending: CancellationToken,
 }
 
 impl Bounds {
-    /// Pages of `allowed_origins` may call us. An answer begins within `request_timeout`. `ending` is cancelled when
-    /// requests that are still unanswered must be told so.
+    /// Pages of `allowed_origins` may call us. An answer begins within `request_timeout`; what it holds is let go when its reader
+    /// takes nothing for `reader_patience`. `ending` is cancelled when requests that are still unanswered must be told so.
     pub fn new(
         allowed_origins: Vec<HeaderValue>,
         admission: Arc<Admission>,
         request_timeout: Duration,
+        reader_patience: Duration,
         ending: CancellationToken,
     ) -> Self {
         Self(Arc::new(Limits {
             allowed_origins,
             admission,
             request_timeout,
+            reader_patience,
             ending,
         }))
     }
@@ -96,7 +100,9 @@ async fn outermost(State(watcher): State<Observer>, request: Request, next: Next
 
 /// Takes a request on, or says why not; tells who asks of a server that is about to end to ask elsewhere.
 async fn within_bounds(State(Bounds(limits)): State<Bounds>, request: Request, next: Next) -> Response {
-    let mut response = answered(&limits, request, next).await;
+    let version = request.version();
+    let answer = answered(&limits, request, next).await;
+    let mut response = answer.map(|body| patience::bounded(body, version, limits.reader_patience));
     if limits.admission.is_leaving() {
         // HTTP/2 has its own way to say it.
         let close = HeaderValue::from_static("close");

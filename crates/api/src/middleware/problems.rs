@@ -84,6 +84,7 @@ mod tests {
                     connections: 1,
                 })),
                 Duration::from_secs(1),
+                Duration::from_mins(1),
                 CancellationToken::new(),
             ),
             Observer::new(
