@@ -148,7 +148,7 @@ impl ExportError {
     fn leaves_something(&self) -> bool {
         matches!(
             self,
-            Self::Trace { .. } | Self::Span { .. } | Self::Search(_) | Self::Stopped
+            Self::Trace { .. } | Self::Span { .. } | Self::Search(_) | Self::Pack { .. } | Self::Stopped
         )
     }
 

@@ -130,15 +130,11 @@ impl Files {
         let _guard = stop.clone().drop_guard();
         let (from, to) = (self.part.clone(), packed.clone());
         let packing = tokio::task::spawn_blocking(move || table::pack(&from, &to, &stop));
-        let bytes = match packing.await.unwrap_or(Err(PackError::Stopped)) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                // A part of a table is none.
-                let _ = fs::remove_file(&packed).await;
-                let path = packed.display().to_string();
-                return Err(ExportError::Pack { path, error });
-            }
-        };
+        let bytes = packing.await.unwrap_or(Err(PackError::Stopped));
+        let bytes = bytes.map_err(|error| ExportError::Pack {
+            path: packed.display().to_string(),
+            error,
+        })?;
         renamed(&packed, &self.whole).await?;
         // Without a plan the lines are nobody's.
         removed(&self.plan).await?;

@@ -48,8 +48,17 @@ pub enum PackError {
     Stopped,
 }
 
-/// Writes all lines of one file as rows of another, and says how many bytes that has. Blocks; `stop` ends it.
+/// Writes all lines of one file as rows of another, and says how many bytes that has. Blocks; `stop` ends it. What does not come to
+/// its end leaves no file: a part of a table is none.
 pub(super) fn pack(lines: &Path, rows: &Path, stop: &CancellationToken) -> Result<u64, PackError> {
+    let packed = packed(lines, rows, stop);
+    if packed.is_err() {
+        let _ = std::fs::remove_file(rows);
+    }
+    packed
+}
+
+fn packed(lines: &Path, rows: &Path, stop: &CancellationToken) -> Result<u64, PackError> {
     let mut lines = BufReader::with_capacity(1 << 20, File::open(lines)?);
     let schema = Arc::new(parquet::schema::parser::parse_message_type(rows::SCHEMA)?);
     let mut writer = SerializedFileWriter::new(File::create(rows)?, schema, Arc::new(properties()))?;
