@@ -17,7 +17,7 @@ use crate::admission::Turned;
 use crate::state::AppState;
 
 pub use requests::RequestMetrics;
-pub(crate) use requests::{BrokenOff, OTHER, Outcome, Routes, method};
+pub(crate) use requests::{BrokenOff, OTHER, Outcome, Route, Routes, method};
 
 const PREFIX: &str = "trace_server";
 

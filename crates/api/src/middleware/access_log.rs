@@ -17,7 +17,7 @@ use super::observe::{Observing, Queued, told};
 use super::patience::is_of_reader;
 use super::request_id::RequestId;
 use super::request_span::{End, RequestSpan};
-use crate::metrics::{BrokenOff, Outcome};
+use crate::metrics::{BrokenOff, Outcome, Route};
 use crate::problem::Problem;
 use crate::respond::X_CACHE;
 use crate::stream::EndedEarly;
@@ -37,7 +37,7 @@ pub(super) struct AccessLine {
     times: Times,
     bytes: u64,
     is_whole: bool,
-    route: Arc<str>,
+    route: Route,
     span: RequestSpan,
     observing: Arc<Observing>,
 }
@@ -56,7 +56,7 @@ pub(super) struct Times {
 impl AccessLine {
     pub(super) fn begin(
         request: &Request,
-        route: Arc<str>,
+        route: Route,
         span: RequestSpan,
         observing: Arc<Observing>,
     ) -> Self {

@@ -59,7 +59,7 @@ impl Observer {
         let path = request.uri().path();
         let route = self.0.routes.of(path);
         let span = if self.0.is_traced && !is_of_watchers(path) {
-            RequestSpan::begin(request, &route)
+            RequestSpan::begin(request, route.name())
         } else {
             RequestSpan::default()
         };

@@ -2,6 +2,7 @@
 //! Of a request it says no more than the access log: its route and path, never its query, its body or who asked.
 
 use axum::extract::Request;
+use futures::future::Either;
 use http::{HeaderValue, StatusCode};
 use opentelemetry::trace::{FutureExt, SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue, global};
@@ -48,7 +49,10 @@ impl RequestSpan {
 
     /// What is done for the request is of its trace.
     pub(super) fn around<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
-        work.with_context(self.0.clone().unwrap_or_else(Context::current))
+        match &self.0 {
+            Some(context) => Either::Left(work.with_context(context.clone())),
+            None => Either::Right(work),
+        }
     }
 
     /// The same for one poll of its answer.
