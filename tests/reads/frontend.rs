@@ -60,6 +60,15 @@ async fn pages_assets_and_the_api_do_not_get_in_each_others_way() {
         assert_eq!(header("cache-control"), caching, "{path}");
         assert!(!answer.text().await.unwrap().contains("root:"), "{path}");
     }
+    // All were read to their end, and count so.
+    server
+        .until_counted(
+            r#"trace_server_request_seconds_count{route="other",status="200"}"#,
+            6,
+        )
+        .await;
+    let metrics = server.metrics().await;
+    assert!(!metrics.text.contains("broken_off_total{"), "{}", metrics.text);
     let modified = server.get("/").send().await.unwrap().headers()["last-modified"].clone();
     let again = server
         .get("/")

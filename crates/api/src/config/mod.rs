@@ -176,8 +176,6 @@ pub enum ConfigError {
     OtlpProtocol(String),
     #[error("OTEL_EXPORTER_OTLP_TIMEOUT is no time in milliseconds; use 10000, say")]
     OtlpTimeout,
-    #[error("OTEL_TRACES_EXPORTER {0:?} is not known; use otlp or none")]
-    TracesExporter(String),
     #[error("TRACE_SERVER_STATIC_DIR {0:?} holds no index.html")]
     StaticDir(std::path::PathBuf),
     #[error("OPENAI_BASE_URL is no address; use http://HOST/v1 or https://HOST/v1")]

@@ -44,7 +44,7 @@ pub struct TraceArgs {
     /// The same for spans alone, which goes before it.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", value_name = "MS")]
     otlp_traces_timeout: Option<String>,
-    /// `otlp`, also without an address: to the collector of this machine; or `none`.
+    /// `otlp`, also without an address: to the collector of this machine. With any other, such as `none`, no spans are made.
     #[arg(long, env = "OTEL_TRACES_EXPORTER", value_name = "NAME")]
     otel_traces_exporter: Option<String>,
     /// `true`: no spans are made, whatever else is set.
@@ -76,18 +76,19 @@ impl TraceArgs {
     /// Where to send them; `None` where none are made.
     ///
     /// # Errors
-    /// When the address, the protocol, the time or the exporter is none that can be used.
+    /// When the address, the protocol or the time is none that can be used.
     pub fn target(&self) -> Result<Option<OtlpTarget>, ConfigError> {
         // OpenTelemetry takes every other value for false.
         if self.otel_disabled.trim().eq_ignore_ascii_case("true") {
             return Ok(None);
         }
-        let is_wanted = match given(self.otel_traces_exporter.as_ref()) {
-            Some("none") => return Ok(None),
-            Some("otlp") => true,
-            Some(other) => return Err(ConfigError::TracesExporter(other.to_owned())),
-            None => false,
-        };
+        // A list; others in it are of other exporters, which we are not.
+        let exporters = given(self.otel_traces_exporter.as_ref());
+        let is_otlp = |name: &str| name.trim().eq_ignore_ascii_case("otlp");
+        let is_wanted = exporters.is_some_and(|names| names.split(',').any(is_otlp));
+        if exporters.is_some() && !is_wanted {
+            return Ok(None);
+        }
         let whole = given(self.otlp_traces_endpoint.as_ref());
         let address = whole.or(given(self.otlp_endpoint.as_ref()));
         if address.is_none() && !is_wanted {
@@ -190,12 +191,16 @@ mod tests {
         assert_eq!(target(&["--otlp-protocol", "http/json"]).unwrap(), None);
         let unspoken = target(&[base, "http://127.0.0.1:4318", "--otlp-protocol", "http/json"]);
         assert!(unspoken.unwrap_err().contains("http/protobuf or grpc"));
-        for none in [["--otel-disabled", "TRUE"], ["--otel-traces-exporter", "none"]] {
+        for none in [
+            ["--otel-disabled", "TRUE"],
+            ["--otel-traces-exporter", "none"],
+            ["--otel-traces-exporter", "console"],
+        ] {
             let arguments = [&[base, "http://127.0.0.1:4318"][..], &none].concat();
             assert_eq!(target(&arguments).unwrap(), None);
         }
-        let unknown = target(&[base, "http://127.0.0.1:4318", "--otel-traces-exporter", "zipkin"]);
-        assert!(unknown.unwrap_err().contains("otlp or none"));
+        let among_others = ["--otel-traces-exporter", "console, OTLP"];
+        assert!(target(&among_others).unwrap().is_some());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::response::Response;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
@@ -36,6 +37,8 @@ pub(super) struct AccessLine {
     ended_early: Option<EndedEarly>,
     times: Times,
     bytes: u64,
+    /// What its head says, where it does: a body of files does not say when it is at its end.
+    length: Option<u64>,
     is_whole: bool,
     route: Route,
     span: RequestSpan,
@@ -71,6 +74,7 @@ impl AccessLine {
             ended_early: None,
             times: Times::default(),
             bytes: 0,
+            length: None,
             is_whole: false,
             route,
             span,
@@ -96,6 +100,8 @@ impl AccessLine {
                 .map_or_else(|| problem.detail().to_owned(), ToString::to_string)
         });
         self.ended_early = response.extensions().get().cloned();
+        let length = response.headers().get(CONTENT_LENGTH);
+        self.length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         let queued = response.extensions().get::<Queued>();
         self.times.queued = queued.map_or(Duration::ZERO, |queued| queued.0);
         self.times.first_byte = self.begun.elapsed();
@@ -117,6 +123,9 @@ impl AccessLine {
         let began = self.status.is_some_and(|status| status.is_success());
         match self.cause() {
             _ if !began => None,
+            Some(_) if self.ended_early.as_ref().is_some_and(EndedEarly::is_of_reader) => {
+                Some(BrokenOff::Left)
+            }
             Some(_) => Some(BrokenOff::Failed),
             None => (!self.is_whole).then_some(BrokenOff::Left),
         }
@@ -233,7 +242,7 @@ impl HttpBody for LoggedBody {
         match &frame {
             Poll::Ready(Some(Ok(frame))) => {
                 self.line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                self.line.is_whole = self.body.is_end_stream();
+                self.line.is_whole = self.body.is_end_stream() || self.line.length == Some(self.line.bytes);
             }
             Poll::Ready(Some(Err(error))) => {
                 self.line.is_whole = false;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use service::ServiceError;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -115,10 +116,13 @@ impl HttpBody for Bounded {
     }
 }
 
-/// Whether a body ended because its reader took nothing of it.
+/// Whether a body ended because its reader took nothing of it, or too little.
 pub(super) fn is_of_reader(error: &axum::Error) -> bool {
     let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |error| (*error).source()).any(<dyn Error>::is::<TookNothing>)
+    std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
+        let is_slow = |error: &ServiceError| matches!(error, ServiceError::TooSlow(_));
+        error.is::<TookNothing>() || error.downcast_ref().is_some_and(is_slow)
+    })
 }
 
 #[derive(Debug, thiserror::Error)]

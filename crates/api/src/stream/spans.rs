@@ -82,17 +82,31 @@ impl StreamForm {
 
 /// Why a stream ended early, where it says so in its own last line or event: its status was sent long before. Said of a response.
 #[derive(Debug, Clone, Default)]
-pub struct EndedEarly(Arc<OnceLock<String>>);
+pub struct EndedEarly(Arc<OnceLock<Early>>);
+
+#[derive(Debug)]
+struct Early {
+    cause: String,
+    is_of_reader: bool,
+}
 
 impl EndedEarly {
     fn because(&self, error: &ServiceError) {
         // It ends once.
-        let _ = self.0.set(error.to_string());
+        let _ = self.0.set(Early {
+            cause: error.to_string(),
+            is_of_reader: matches!(error, ServiceError::TooSlow(_)),
+        });
     }
 
     /// The cause, for the log; `None` while it goes well.
     pub fn cause(&self) -> Option<&str> {
-        self.0.get().map(String::as_str)
+        self.0.get().map(|early| early.cause.as_str())
+    }
+
+    /// Whether its reader was too slow.
+    pub fn is_of_reader(&self) -> bool {
+        self.0.get().is_some_and(|early| early.is_of_reader)
     }
 }
 

@@ -76,7 +76,7 @@ struct Info<'a> {
     client_request_id: Option<String>,
     trace_location: TraceLocation,
     request_time: Timestamp,
-    execution_duration_ms: Option<i64>,
+    execution_duration_ms: Option<u64>,
     state: String,
     request_preview: Option<String>,
     response_preview: Option<String>,
@@ -102,7 +102,8 @@ impl Rows {
         self.experiment_id
             .add_some(experiment.map(|location| text(location.experiment_id.to_string())));
         self.request_time.add_some(info.request_time.unix_ms());
-        self.execution_duration_ms.add_some(info.execution_duration_ms);
+        let duration = info.execution_duration_ms.and_then(|ms| i64::try_from(ms).ok());
+        self.execution_duration_ms.add_some(duration);
         self.state.add(text(info.state));
         self.request_preview.add_some(info.request_preview.map(text));
         self.response_preview.add_some(info.response_preview.map(text));
