@@ -38,6 +38,16 @@ pub(crate) fn lines(path: &Path) -> Vec<Value> {
         .collect()
 }
 
+/// A time as MLflow writes it, which leaves out milliseconds where there are none.
+pub(crate) fn to_the_ms(time: &Value) -> String {
+    let text = time.as_str().unwrap();
+    if text.contains('.') {
+        text.to_owned()
+    } else {
+        text.replace('Z', ".000Z")
+    }
+}
+
 pub(crate) struct Place {
     folder: TempDir,
     pub(crate) output: String,
@@ -82,7 +92,7 @@ async fn each_line_is_what_the_api_answers() {
         .collect();
     let times: Vec<_> = lines
         .iter()
-        .map(|line| line["info"]["request_time"].as_str().unwrap())
+        .map(|line| to_the_ms(&line["info"]["request_time"]))
         .collect();
     assert!(times.is_sorted(), "{times:?}");
     for (id, line) in ids.iter().zip(&lines) {

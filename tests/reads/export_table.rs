@@ -3,7 +3,7 @@
 use harness::{Fault, Gate, Proxy, Upstream};
 use serde_json::{Value, json};
 
-use crate::export::{Place, export, exported, lines};
+use crate::export::{Place, export, exported, lines, to_the_ms};
 
 /// The rows as pandas reads them.
 fn rows(upstream: &Upstream, path: &str) -> Vec<Value> {
@@ -18,12 +18,12 @@ fn row(trace: &Value) -> Value {
     let info = &trace["info"];
     let mut row = json!({
         "experiment_id": info["trace_location"]["mlflow_experiment"]["experiment_id"],
+        "request_time": to_the_ms(&info["request_time"]),
         "spans": trace["data"]["spans"],
     });
     for column in [
         "trace_id",
         "client_request_id",
-        "request_time",
         "execution_duration_ms",
         "state",
         "request_preview",
