@@ -148,6 +148,11 @@ impl From<ClientError> for ServiceError {
 }
 
 impl ServiceError {
+    /// Whether nobody but its reader is at fault: it was too slow.
+    pub fn is_of_reader(&self) -> bool {
+        matches!(self, Self::TooSlow(_))
+    }
+
     /// The error's stable code.
     pub fn code(&self) -> ErrorCode {
         match self {

@@ -27,7 +27,7 @@ pub(super) fn bounded(body: Body, version: Version, patience: Duration) -> Body 
         return body;
     }
     let shared = Arc::new(Shared(Mutex::new(State {
-        held: Held::Body(body),
+        body: Some(body),
         readers_turn: Some(Instant::now()),
     })));
     let watcher = tokio::spawn(watch(Arc::downgrade(&shared), patience));
@@ -53,14 +53,10 @@ struct Bounded {
 struct Shared(Mutex<State>);
 
 struct State {
-    held: Held,
+    /// `None` once it is taken away.
+    body: Option<Body>,
     /// Since when it is the reader's turn; `None` while it is waited for the body itself.
     readers_turn: Option<Instant>,
-}
-
-enum Held {
-    Body(Body),
-    Taken,
 }
 
 impl Shared {
@@ -76,7 +72,7 @@ impl Shared {
         if until > now {
             return Some(until);
         }
-        let taken = std::mem::replace(&mut state.held, Held::Taken);
+        let taken = state.body.take();
         drop(state);
         // Others may wait for what it held.
         drop(taken);
@@ -93,7 +89,7 @@ impl HttpBody for Bounded {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let mut state = self.shared.state();
-        let Held::Body(body) = &mut state.held else {
+        let Some(body) = &mut state.body else {
             return Poll::Ready(Some(Err(axum::Error::new(TookNothing))));
         };
         let frame = Pin::new(body).poll_frame(cx);
@@ -102,17 +98,13 @@ impl HttpBody for Bounded {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.shared.state().held {
-            Held::Body(body) => body.is_end_stream(),
-            Held::Taken => false,
-        }
+        let state = self.shared.state();
+        state.body.as_ref().is_some_and(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.shared.state().held {
-            Held::Body(body) => body.size_hint(),
-            Held::Taken => SizeHint::default(),
-        }
+        let state = self.shared.state();
+        state.body.as_ref().map(HttpBody::size_hint).unwrap_or_default()
     }
 }
 
@@ -120,8 +112,7 @@ impl HttpBody for Bounded {
 pub(super) fn is_of_reader(error: &axum::Error) -> bool {
     let first: &(dyn Error + 'static) = error;
     std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
-        let is_slow = |error: &ServiceError| matches!(error, ServiceError::TooSlow(_));
-        error.is::<TookNothing>() || error.downcast_ref().is_some_and(is_slow)
+        error.is::<TookNothing>() || error.downcast_ref().is_some_and(ServiceError::is_of_reader)
     })
 }
 

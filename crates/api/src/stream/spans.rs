@@ -95,7 +95,7 @@ impl EndedEarly {
         // It ends once.
         let _ = self.0.set(Early {
             cause: error.to_string(),
-            is_of_reader: matches!(error, ServiceError::TooSlow(_)),
+            is_of_reader: error.is_of_reader(),
         });
     }
 
